@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cmath>
+#include <vector>
+
+#include "plumb/core/errors.hpp"
+#include "plumb/core/linalg.hpp"
+#include "plumb/weights/architecture.hpp"
+
+namespace plumb {
+
+/// Rotary position embedding (arXiv 2104.09864): plane j of each head turns by the angle
+/// position * theta^(-2j / head_dim). A rotation, so its derivative is itself and its transpose
+/// turns back. Angles are computed in double whatever T is.
+struct Rotary {
+  Index head_dim = 0;  ///< even
+  double theta = 0;
+  RotaryPairing pairing = RotaryPairing::half_split;
+
+  /// Turns all heads of all rows in place: row t of x (tokens, heads * head_dim) by positions[t].
+  /// Throws shape_error when sizes do not fit.
+  template <class T>
+  void apply(Matrix<T>& x, const std::vector<Index>& positions) const {
+    turn(x, positions, 1.0);
+  }
+
+  /// The transpose of apply, which is its inverse.
+  template <class T>
+  void apply_transposed(Matrix<T>& x, const std::vector<Index>& positions) const {
+    turn(x, positions, -1.0);
+  }
+
+  double frequency(Index plane) const {
+    return std::pow(theta, -2.0 * static_cast<double>(plane) / static_cast<double>(head_dim));
+  }
+
+ private:
+  template <class T>
+  void turn(Matrix<T>& x, const std::vector<Index>& positions, double direction) const {
+    require_size("Rotary", "rows", x.rows(), static_cast<Index>(positions.size()));
+    require_size("Rotary", "columns modulo head_dim", x.cols() % head_dim, 0);
+    const Index planes = head_dim / 2;
+    const bool split = pairing == RotaryPairing::half_split;
+    for (Index j = 0; j < planes; ++j) {
+      const Index first = split ? j : 2 * j;
+      const Index second = split ? j + planes : 2 * j + 1;
+      const double speed = direction * frequency(j);
+      for (Index t = 0; t < x.rows(); ++t) {
+        const double angle = speed * static_cast<double>(positions[static_cast<std::size_t>(t)]);
+        const T cosine = static_cast<T>(std::cos(angle));
+        const T sine = static_cast<T>(std::sin(angle));
+        for (Index head = 0; head < x.cols(); head += head_dim) {
+          const T a = x(t, head + first);
+          const T b = x(t, head + second);
+          x(t, head + first) = a * cosine - b * sine;
+          x(t, head + second) = a * sine + b * cosine;
+        }
+      }
+    }
+  }
+};
+
+}  // namespace plumb

@@ -1,0 +1,111 @@
+#pragma once
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "plumb/report/anatomy.hpp"
+#include "plumb/report/model.hpp"
+#include "plumb/weights/checkpoint.hpp"
+
+namespace plumb::report {
+
+namespace detail {
+
+/// JSON has no infinity: what is not finite becomes null.
+inline nlohmann::ordered_json finite(double value) {
+  return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json();
+}
+
+inline nlohmann::ordered_json steps_json(const std::vector<spike::Step>& steps) {
+  auto list = nlohmann::ordered_json::array();
+  for (const auto& step : steps) {
+    list.push_back({{"layer", step.layer},
+                    {"block", to_string(step.block)},
+                    {"channel", step.channel},
+                    {"position", step.position},
+                    {"write", step.write}});
+  }
+  return list;
+}
+
+inline nlohmann::ordered_json spike_json(const TextAnatomy& text) {
+  const auto& outliers = text.outliers;
+  nlohmann::ordered_json plateau;
+  if (text.life.plateau) {
+    plateau = {{"first_layer", text.life.plateau->first_layer},
+               {"last_layer", text.life.plateau->last_layer},
+               {"level", text.life.plateau->level}};
+  }
+  return {{"criterion",
+           {{"absolute", outliers.criterion.absolute},
+            {"relative", outliers.criterion.relative},
+            {"outlier", outliers.criterion.outlier}}},
+          {"tier", to_string(outliers.tier)},
+          {"positions", outliers.positions},
+          {"channels", outliers.channels},
+          {"plateau", plateau},
+          {"step_up", steps_json(text.life.step_up)},
+          {"step_down", steps_json(text.life.step_down)}};
+}
+
+inline nlohmann::ordered_json residual_json(const std::vector<spike::Entry>& profile) {
+  auto points = nlohmann::ordered_json::array();
+  for (const auto& entry : profile) {
+    points.push_back({{"point", entry.point},
+                      {"max", finite(entry.magnitude())},
+                      {"position", entry.position},
+                      {"channel", entry.channel},
+                      {"median", finite(entry.median)},
+                      {"ratio", finite(entry.ratio())}});
+  }
+  return points;
+}
+
+inline nlohmann::ordered_json sink_json(const Anatomy& anatomy) {
+  auto importance = nlohmann::ordered_json::array();
+  for (Index layer = 0; layer < anatomy.importance.rows(); ++layer) {
+    const RowVector<double> row = anatomy.importance.row(layer);
+    importance.push_back(std::vector<double>(row.data(), row.data() + row.size()));
+  }
+  return {{"epsilon", sink::kSinkEpsilon},
+          {"length", anatomy.shortest},
+          {"definition", "gu"},
+          {"ratio_first_token", anatomy.ratio_first_token},
+          {"ratio_first_half", anatomy.ratio_first_half},
+          {"ratio_first_token_later_queries", anatomy.ratio_later},
+          {"importance", importance}};
+}
+
+}  // namespace detail
+
+/// Schema "plumb.anatomy/1". `token_texts` are the bytes of each token of the shown text, or empty
+/// when there is no tokenizer.
+inline nlohmann::ordered_json to_json(const Anatomy& anatomy, const Checkpoint& checkpoint,
+                                      const std::vector<std::string>& token_texts,
+                                      bool bos_prepended) {
+  nlohmann::ordered_json text;
+  if (!token_texts.empty()) text = token_texts;
+  nlohmann::ordered_json loss;
+  if (anatomy.loss) loss = detail::finite(*anatomy.loss);
+  return {{"schema", "plumb.anatomy/1"},
+          {"model", model_json(checkpoint)},
+          {"tokens",
+           {{"ids", anatomy.shown.ids},
+            {"text", text},
+            {"texts", anatomy.texts},
+            {"text_index", anatomy.text_index},
+            {"bos_prepended", bos_prepended},
+            {"loss", loss}}},
+          {"residual", detail::residual_json(anatomy.shown.residual)},
+          {"spike", detail::spike_json(anatomy.shown)},
+          {"sink", detail::sink_json(anatomy)}};
+}
+
+/// As text; bytes that are no UTF-8 (a token may end inside a character) become U+FFFD.
+inline std::string dump(const nlohmann::ordered_json& json) {
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace plumb::report

@@ -1,0 +1,171 @@
+#pragma once
+
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "plumb/report/anatomy.hpp"
+#include "plumb/report/model.hpp"
+#include "plumb/report/table.hpp"
+#include "plumb/weights/checkpoint.hpp"
+
+namespace plumb::report {
+
+namespace detail {
+
+/// Position, with the token's text where there is a tokenizer.
+inline std::string token_at(Index position, const std::vector<std::string>& texts) {
+  const auto name = std::to_string(position);
+  if (texts.empty()) return name;
+  return name + " " + quote(texts[static_cast<std::size_t>(position)]);
+}
+
+inline void print_tokens(std::ostream& out, const Anatomy& anatomy, bool bos_prepended) {
+  const auto lengths =
+      anatomy.shortest == anatomy.longest
+          ? std::to_string(anatomy.shortest)
+          : std::to_string(anatomy.shortest) + " to " + std::to_string(anatomy.longest);
+  out << (anatomy.texts == 1 ? "One text" : std::to_string(anatomy.texts) + " texts") << " of "
+      << lengths << " tokens, "
+      << (bos_prepended ? "start token prepended" : "no start token prepended");
+  if (anatomy.loss) out << "; loss " << fixed(*anatomy.loss, 3) << " nats a token";
+  out << ".\n";
+  if (anatomy.texts > 1) {
+    out << "Residual stream and spike: text " << anatomy.text_index + 1
+        << ", in which an entry stands out most. Sinks: means over texts.\n";
+  }
+}
+
+inline void print_residual(std::ostream& out, const TextAnatomy& text,
+                           const std::vector<std::string>& token_texts) {
+  using Align = Table::Align;
+  Table table({{"after", Align::left},
+               {"largest"},
+               {"channel"},
+               {"position", Align::left},
+               {"median |h|"},
+               {"ratio"}});
+  for (const auto& entry : text.residual) {
+    table.add({entry.point == 0 ? "embedding" : "layer " + std::to_string(entry.point - 1),
+               fixed(entry.value, 2), std::to_string(entry.channel),
+               token_at(entry.position, token_texts), number(entry.median, 3),
+               number(entry.ratio(), 3)});
+  }
+  out << "\nResidual stream: the largest entry after each layer\n" << table;
+}
+
+inline void print_steps(std::ostream& out, const char* name,
+                        const std::vector<spike::Step>& steps) {
+  for (const auto& step : steps) {
+    out << "  " << name << "  layer " << step.layer << ' ' << to_string(step.block) << " writes "
+        << fixed(step.write, 2) << '\n';
+  }
+}
+
+inline void print_life(std::ostream& out, const TextAnatomy& text) {
+  const auto& life = text.life;
+  if (!life.plateau) {
+    out << "  It grows gradually: no block writes half of its level.\n";
+    return;
+  }
+  if (life.in_embedding) out << "  step-up    none: it is in the embedding\n";
+  print_steps(out, "step-up  ", life.step_up);
+  out << "  plateau    ";
+  if (life.plateau->first_layer > life.plateau->last_layer) {
+    out << "within layer " << life.plateau->first_layer;
+  } else {
+    out << "layers " << life.plateau->first_layer << " to " << life.plateau->last_layer;
+  }
+  out << ", median size " << fixed(life.plateau->level, 2) << '\n';
+  print_steps(out, "step-down", life.step_down);
+  if (life.step_down.empty()) {
+    out << "  step-down  none: it stays to the end\n";
+  }
+  out << "  course    ";
+  for (const auto& entry : text.account->entries) {
+    if (entry.block == Block::feed_forward) out << ' ' << fixed(entry.balance, 2);
+  }
+  out << "  (after layers 0 to " << text.account->entries.back().layer << ")\n";
+}
+
+inline void print_spike(std::ostream& out, const TextAnatomy& text,
+                        const std::vector<std::string>& token_texts) {
+  const auto& found = text.outliers;
+  out << "\nSpike: ";
+  if (found.tier == spike::Tier::none) {
+    out << "none. No entry exceeds " << number(found.criterion.outlier) << " times the median.\n";
+    return;
+  }
+  const bool massive = found.tier == spike::Tier::massive;
+  out << (massive ? "massive" : "an outlier") << ", channel " << found.top.channel
+      << " at position " << token_at(found.top.position, token_texts) << ", "
+      << number(found.top.ratio(), 3) << " times the median\n";
+  if (massive) {
+    out << "  massive at " << found.positions.size() << " positions and in "
+        << found.channels.size() << " channels; followed here: the largest\n";
+  } else {
+    out << "  not massive: that takes |h| > " << number(found.criterion.absolute) << " and "
+        << number(found.criterion.relative) << " times the median\n";
+  }
+  print_life(out, text);
+}
+
+inline void print_sinks(std::ostream& out, const Anatomy& anatomy) {
+  constexpr Index kWidest = 8;  // heads that fit side by side
+  const auto& alpha = anatomy.importance;
+  const bool each = alpha.cols() <= kWidest;
+  std::vector<Table::Column> columns{{"layer"}};
+  if (each) {
+    for (Index head = 0; head < alpha.cols(); ++head) {
+      columns.push_back({"head " + std::to_string(head)});
+    }
+  } else {
+    columns.insert(columns.end(), {{"smallest"}, {"mean"}, {"largest"}});
+  }
+  columns.push_back({"sink heads"});
+  Table table(columns);
+  for (Index layer = 0; layer < alpha.rows(); ++layer) {
+    std::vector<std::string> cells{std::to_string(layer)};
+    const auto row = alpha.row(layer);
+    if (each) {
+      for (const double a : row) cells.push_back(fixed(a, 3));
+    } else {
+      cells.insert(cells.end(),
+                   {fixed(row.minCoeff(), 3), fixed(row.mean(), 3), fixed(row.maxCoeff(), 3)});
+    }
+    cells.push_back(std::to_string((row.array() > sink::kSinkEpsilon).count()) + " of " +
+                    std::to_string(alpha.cols()));
+    table.add(std::move(cells));
+  }
+  // Of one text a count; of several the mean share.
+  const auto share = [&](double ratio) {
+    const auto heads = static_cast<double>(alpha.size());
+    return anatomy.texts == 1 ? fixed(ratio * heads, 0) + " of " + std::to_string(alpha.size())
+                              : fixed(100 * ratio, 1) + " %";
+  };
+  out << "\nAttention sinks: mean attention that the first token receives (T = " << anatomy.shortest
+      << ", epsilon = " << number(sink::kSinkEpsilon) << ")\n"
+      << table << "  heads above epsilon: " << share(anatomy.ratio_first_token)
+      << " by Gu et al. (all queries from the token on)\n"
+      << "                       " << share(anatomy.ratio_later) << " by later queries only\n"
+      << "                       " << share(anatomy.ratio_first_half)
+      << " for any token of the first half\n";
+  if (anatomy.shortest < sink::kShortestSinkText) {
+    out << "  Warning: below " << sink::kShortestSinkText
+        << " tokens even uniform attention exceeds epsilon; these ratios say nothing.\n";
+  }
+}
+
+}  // namespace detail
+
+/// The report that people read.
+inline void print(std::ostream& out, const Anatomy& anatomy, const Checkpoint& checkpoint,
+                  const std::vector<std::string>& token_texts, bool bos_prepended) {
+  out << model_line(checkpoint) << '\n';
+  detail::print_tokens(out, anatomy, bos_prepended);
+  detail::print_residual(out, anatomy.shown, token_texts);
+  detail::print_spike(out, anatomy.shown, token_texts);
+  detail::print_sinks(out, anatomy);
+}
+
+}  // namespace plumb::report

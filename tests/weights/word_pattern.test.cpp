@@ -1,0 +1,78 @@
+#include "plumb/weights/word_pattern.hpp"
+
+#include <catch2/catch.hpp>
+#include <rapidcheck/catch.h>
+#include <string>
+#include <string_view>
+#include <vector>
+
+using plumb::detail::WordPattern;
+
+namespace {
+
+using Pieces = std::vector<std::string>;
+
+Pieces pieces(std::string_view text) {
+  static const WordPattern pattern = WordPattern::gpt2();
+  Pieces result;
+  pattern.for_each_piece(text, [&](std::string_view piece) { result.emplace_back(piece); });
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("words, numbers, signs and white space are cut as GPT-2 does") {
+  CHECK(pieces("").empty());
+  CHECK(pieces("Hello world") == Pieces{"Hello", " world"});
+  CHECK(pieces("a1b22 333!?") == Pieces{"a", "1", "b", "22", " 333", "!?"});
+  CHECK(pieces("it's we'll I'M 'tis x'") ==
+        Pieces{"it", "'s", " we", "'ll", " I", "'", "M", " '", "tis", " x", "'"});
+  CHECK(pieces("a  b   c") == Pieces{"a", " ", " b", "  ", " c"});
+  CHECK(pieces("a\n\n b\t") == Pieces{"a", "\n\n", " b", "\t"});
+  CHECK(pieces("a \n") == Pieces{"a", " \n"});
+  CHECK(pieces("\n\nx") == Pieces{"\n", "\n", "x"});
+}
+
+TEST_CASE("letters, numbers and white space are Unicode's") {
+  CHECK(pieces("\u00e9t\u00e9 \u4e2d\u6587\u0663\u00b2\u2163") ==
+        Pieces{"\u00e9t\u00e9", " \u4e2d\u6587", "\u0663\u00b2\u2163"});
+  CHECK(pieces("e\u0301") == Pieces{"e", "\u0301"});  // a combining mark is no letter
+  for (const char* const space : {"\t", "\v", "\f", "\r", "\u0085", "\u00a0", "\u1680", "\u2000",
+                                  "\u200a", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"}) {
+    CAPTURE(space);
+    CHECK(pieces("a" + std::string(space) + space + "b") == Pieces{"a", space, space, "b"});
+  }
+  for (const char* const other : {"\u180e", "\u200b", "\u2060", "\ufeff", "\x1c", "\x1f"}) {
+    CAPTURE(other);
+    CHECK(pieces("a" + std::string(other) + other + "b") ==
+          Pieces{"a", std::string(other) + other, "b"});
+  }
+}
+
+TEST_CASE("invalid bytes are pieces by themselves") {
+  CHECK(pieces("ab\xff\xfe"
+               "cd") == Pieces{"ab", "\xff", "\xfe", "cd"});
+  CHECK(pieces("\xe4\xb8 x") == Pieces{"\xe4", "\xb8", " x"});
+  CHECK(pieces("  \xff") == Pieces{"  ", "\xff"});
+  CHECK(pieces("\xed\xa0\x80") == Pieces{"\xed", "\xa0", "\x80"});
+}
+
+TEST_CASE("the pieces together are the text, and none is empty") {
+  rc::prop("for any bytes", [] {
+    const auto bytes = *rc::gen::container<std::string>(rc::gen::oneOf(
+        rc::gen::arbitrary<char>(), rc::gen::element(' ', '\n', '\'', 's', '\xc3', '\xa9')));
+    std::string joined;
+    for (const std::string& piece : pieces(bytes)) {
+      RC_ASSERT(!piece.empty());
+      joined += piece;
+    }
+    RC_ASSERT(joined == bytes);
+  });
+}
+
+TEST_CASE("four megabytes of one kind are cut in linear time") {
+  constexpr std::size_t kSize = std::size_t{1} << 22;
+  CHECK(pieces(std::string(kSize, 'a')).size() == 1);
+  CHECK(pieces(std::string(kSize, ' ') + "x").size() == 2);
+  CHECK(pieces(std::string(kSize, '\xff')).size() == kSize);
+}
