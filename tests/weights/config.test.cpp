@@ -258,7 +258,7 @@ TEST_CASE("keys that say nothing about the forward pass are ignored, whatever th
 
 TEST_CASE("a configuration that is no object is refused") {
   for (const auto& config : {json::array(), json(1), json(nullptr), json("llama")}) {
-    CHECK(fault(config) == "'the file' is no JSON object");
+    CHECK(fault(config) == "the file is no JSON object");
   }
 }
 

@@ -209,8 +209,12 @@ struct Attention {
             a * head_columns(read.v, kv_head(head)).topRows(strip.keys);
       });
     };
-    if constexpr (taps_maps<Tap>) {  // a tap sees the strips of heads in order
-      for (Index head = 0; head < heads; ++head) one_head(head);
+    if constexpr (taps_maps<Tap>) {
+      // A tap sees the strips of heads in order. Still in a parallel loop, so that each product
+      // runs in one thread, as it does without the tap, and the numbers are the same to the bit.
+      parallel_for(1, [&](Index) {
+        for (Index head = 0; head < heads; ++head) one_head(head);
+      });
     } else {
       parallel_for(heads, one_head);
     }

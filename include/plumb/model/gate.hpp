@@ -17,18 +17,22 @@ struct Gate {
   bool present() const { return weight.size() > 0; }
 
   /// (tokens, openings)
-  Matrix<T> value(const MatrixRef<T>& x) const {
-    return Kernels::template product<T>(x, weight).unaryExpr(&sigmoid<T>);
-  }
+  Matrix<T> value(const MatrixRef<T>& x) const { return logits(x).unaryExpr(&sigmoid<T>); }
   Matrix<T> jvp(const MatrixRef<T>& x, const MatrixRef<T>& dx) const {
+    require_size("Gate::jvp", "rows of the direction", dx.rows(), x.rows());
+    require_size("Gate::jvp", "channels of the direction", dx.cols(), weight.cols());
     return slope(x).cwiseProduct(Kernels::template product<T>(dx, weight));
   }
   Matrix<T> vjp(const MatrixRef<T>& x, const MatrixRef<T>& dopenings) const {
+    require_size("Gate::vjp", "rows of the direction", dopenings.rows(), x.rows());
+    require_size("Gate::vjp", "openings of the direction", dopenings.cols(), weight.rows());
     return Kernels::template transposed_product<T>(slope(x).cwiseProduct(dopenings), weight);
   }
 
   /// Each column of `outputs` times the opening that covers it.
   Matrix<T> apply(const Matrix<T>& openings, const Matrix<T>& outputs) const {
+    require_size("Gate::apply", "openings", openings.cols(), weight.rows());
+    require_size("Gate::apply", "rows of the openings", openings.rows(), outputs.rows());
     Matrix<T> gated = outputs;
     const Index width = covered(outputs);
     for (Index c = 0; c < outputs.cols(); ++c) {
@@ -53,8 +57,12 @@ struct Gate {
  private:
   using Kernels = kernels::backend_t<T>;
 
+  Matrix<T> logits(const MatrixRef<T>& x) const {
+    require_size("Gate", "channels of x", x.cols(), weight.cols());
+    return Kernels::template product<T>(x, weight);
+  }
   Matrix<T> slope(const MatrixRef<T>& x) const {
-    return Kernels::template product<T>(x, weight).unaryExpr(&sigmoid_derivative<T>);
+    return logits(x).unaryExpr(&sigmoid_derivative<T>);
   }
   Index covered(const Matrix<T>& outputs) const {
     require_size("Gate", "columns modulo openings", outputs.cols() % weight.rows(), 0);

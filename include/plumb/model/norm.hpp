@@ -17,6 +17,14 @@
 /// Shapes that do not fit throw shape_error. Cost: O(tokens * channels).
 namespace plumb {
 
+namespace detail {
+template <class T>
+void require_same_shape(const char* function, const MatrixRef<T>& x, const MatrixRef<T>& d) {
+  require_size(function, "rows of the direction", d.rows(), x.rows());
+  require_size(function, "channels of the direction", d.cols(), x.cols());
+}
+}  // namespace detail
+
 /// y = g .* u, u = h / rho, rho = sqrt(mean(h^2) + eps)   (paper eq. 5, with eps and gain)
 /// The gain g is the effective one: families that store g - 1 add the one when they are read.
 template <class T>
@@ -28,14 +36,14 @@ struct RmsNorm {
     require_size("RmsNorm::value", "channels of x", x.cols(), gain.size());
     Matrix<T> y(x.rows(), x.cols());
     for (Index t = 0; t < x.rows(); ++t) {
-      y.row(t) = gain.transpose().cwiseProduct(x.row(t) * inverse_rho(x, t));
+      y.row(t) = gain.transpose().cwiseProduct(x.row(t) / rho(x, t));
     }
     return y;
   }
 
   /// dy = g .* (dx / rho - h (h.dx) / (d rho^3))
   Matrix<T> jvp(const MatrixRef<T>& x, const MatrixRef<T>& dx) const {
-    require_same_shape("RmsNorm::jvp", x, dx);
+    require_fit("RmsNorm::jvp", x, dx);
     Matrix<T> dy(x.rows(), x.cols());
     for (Index t = 0; t < x.rows(); ++t) {
       dy.row(t) = gain.transpose().cwiseProduct(symmetric_part(x, t, dx.row(t)));
@@ -45,7 +53,7 @@ struct RmsNorm {
 
   /// dx = (g .* dy) / rho - h (h.(g .* dy)) / (d rho^3); J without the gain is symmetric.
   Matrix<T> vjp(const MatrixRef<T>& x, const MatrixRef<T>& dy) const {
-    require_same_shape("RmsNorm::vjp", x, dy);
+    require_fit("RmsNorm::vjp", x, dy);
     Matrix<T> dx(x.rows(), x.cols());
     for (Index t = 0; t < x.rows(); ++t) {
       dx.row(t) = symmetric_part(x, t, gain.transpose().cwiseProduct(dy.row(t)));
@@ -57,11 +65,11 @@ struct RmsNorm {
   Matrix<T> jacobian(const VectorRef<T>& h) const {
     require_size("RmsNorm::jacobian", "channels", h.size(), gain.size());
     const Matrix<T> row = h.transpose();
-    const T inverse = inverse_rho(row, 0);
-    const Vector<T> u = h * inverse;
+    const T root = rho(row, 0);
+    const Vector<T> u = h / root;
     Matrix<T> j = Matrix<T>::Identity(h.size(), h.size());
     j -= u * u.transpose() / static_cast<T>(static_cast<double>(h.size()));
-    return gain.asDiagonal() * (j * inverse);
+    return gain.asDiagonal() * (j / root);
   }
 
   template <class S>
@@ -70,24 +78,23 @@ struct RmsNorm {
   }
 
  private:
-  static void require_same_shape(const char* function, const MatrixRef<T>& x,
-                                 const MatrixRef<T>& other) {
-    require_size(function, "rows", other.rows(), x.rows());
-    require_size(function, "channels", other.cols(), x.cols());
+  void require_fit(const char* function, const MatrixRef<T>& x, const MatrixRef<T>& d) const {
+    require_size(function, "channels of x", x.cols(), gain.size());
+    detail::require_same_shape<T>(function, x, d);
   }
 
-  T inverse_rho(const MatrixRef<T>& x, Index row) const {
-    using A = accumulator_t<T>;
+  /// Divided by, never inverted: the inverse of a subnormal rho overflows.
+  T rho(const MatrixRef<T>& x, Index row) const {
     return static_cast<T>(
-        A(1) / kernels::backend_t<T>::template root_mean_square<T>(x.row(row).transpose(), eps));
+        kernels::backend_t<T>::template root_mean_square<T>(x.row(row).transpose(), eps));
   }
 
   /// (I - u u'/d) v / rho at row `row` of x.
   RowVector<T> symmetric_part(const MatrixRef<T>& x, Index row, const RowVector<T>& v) const {
-    const T inverse = inverse_rho(x, row);
-    const RowVector<T> u = x.row(row) * inverse;
+    const T root = rho(x, row);
+    const RowVector<T> u = x.row(row) / root;
     const T along = u.dot(v) / static_cast<T>(static_cast<double>(x.cols()));
-    return (v - u * along) * inverse;
+    return (v - u * along) / root;
   }
 };
 
@@ -109,8 +116,7 @@ struct DynamicTanh {
 
   /// J is diagonal: g alpha (1 - tanh^2(alpha h)).
   Matrix<T> jvp(const MatrixRef<T>& x, const MatrixRef<T>& dx) const {
-    require_size("DynamicTanh::jvp", "rows", dx.rows(), x.rows());
-    require_size("DynamicTanh::jvp", "channels", dx.cols(), x.cols());
+    detail::require_same_shape<T>("DynamicTanh::jvp", x, dx);
     return dx.cwiseProduct(slope(x));
   }
 
@@ -143,8 +149,11 @@ struct DynamicTanh {
 template <class T>
 struct NoNorm {
   Matrix<T> value(const MatrixRef<T>& x) const { return x; }
-  Matrix<T> jvp(const MatrixRef<T>&, const MatrixRef<T>& dx) const { return dx; }
-  Matrix<T> vjp(const MatrixRef<T>&, const MatrixRef<T>& dy) const { return dy; }
+  Matrix<T> jvp(const MatrixRef<T>& x, const MatrixRef<T>& dx) const {
+    detail::require_same_shape<T>("NoNorm", x, dx);
+    return dx;
+  }
+  Matrix<T> vjp(const MatrixRef<T>& x, const MatrixRef<T>& dy) const { return jvp(x, dy); }
   Matrix<T> jacobian(const VectorRef<T>& h) const {
     return Matrix<T>::Identity(h.size(), h.size());
   }

@@ -78,6 +78,7 @@ struct AttentionRecorder {
 /// Throws index_error for ids outside the vocabulary, shape_error for no ids.
 /// Cost: the forward pass; memory (3 L + 1) * tokens * hidden and what is asked for.
 template <class T, class Tap = NoTap>
+  requires TapOf<Tap, T>
 Trace<T> trace(const Decoder<T>& model, const TokenIds& ids, const Sequence& sequence,
                const TraceOptions& options = {}, Tap also = {}) {
   Trace<T> result{model.architecture(), ids, {}, {}, {}, {}, {}, {}};
@@ -94,6 +95,7 @@ Trace<T> trace(const Decoder<T>& model, const TokenIds& ids, const Sequence& seq
 
 /// The ids as one causal text.
 template <class T, class Tap = NoTap>
+  requires TapOf<Tap, T>
 Trace<T> trace(const Decoder<T>& model, const TokenIds& ids, const TraceOptions& options = {},
                Tap also = {}) {
   return trace(model, ids, Sequence::causal(static_cast<Index>(ids.size())), options, also);

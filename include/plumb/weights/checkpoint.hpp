@@ -47,7 +47,8 @@ struct Checkpoint {
 };
 
 inline Checkpoint Checkpoint::open(const std::filesystem::path& folder) {
-  if (!std::filesystem::is_directory(folder)) {
+  std::error_code code;
+  if (!std::filesystem::is_directory(folder, code)) {
     throw load_error(folder.string(), "no such folder");
   }
   Checkpoint checkpoint{folder.string(), read_architecture(folder / "config.json"),
@@ -58,6 +59,11 @@ inline Checkpoint Checkpoint::open(const std::filesystem::path& folder) {
 
 inline void Checkpoint::validate() const {
   const auto file = tensors.empty() ? path : tensors.begin()->second.file;
+  // Before what so many layers hold is listed.
+  if (static_cast<std::size_t>(architecture.layers) > tensors.size()) {
+    throw load_error(file, "holds " + std::to_string(tensors.size()) + " tensors, too few for " +
+                               std::to_string(architecture.layers) + " layers");
+  }
   std::set<std::string> unplaced;
   for (const auto& entry : tensors) unplaced.insert(entry.first);
   for (const auto& [name, shape] : tensor_shapes(architecture)) {
@@ -65,12 +71,12 @@ inline void Checkpoint::validate() const {
     if (found == tensors.end()) throw load_error(file, "tensor '" + name + "' is missing");
     const auto& tensor = found->second;
     if (tensor.shape != shape) {
-      throw load_error(file, "tensor '" + name + "' has shape " + to_string(tensor.shape) +
-                                 ", the configuration needs " + to_string(shape));
+      throw load_error(tensor.file, "tensor '" + name + "' has shape " + to_string(tensor.shape) +
+                                        ", the configuration needs " + to_string(shape));
     }
     if (!is_floating(tensor.dtype)) {
-      throw load_error(file, "tensor '" + name + "' has dtype " +
-                                 std::string(info(tensor.dtype).name) + ", expected floats");
+      throw load_error(tensor.file, "tensor '" + name + "' has dtype " +
+                                        std::string(info(tensor.dtype).name) + ", expected floats");
     }
     unplaced.erase(name);
   }
@@ -80,26 +86,44 @@ inline void Checkpoint::validate() const {
     return name.ends_with("rotary_emb.inv_freq") || name == kHeadName;
   });
   if (!unplaced.empty()) {
-    throw load_error(file, "tensor '" + *unplaced.begin() + "' has no place in this architecture");
+    const auto& tensor = tensors.at(*unplaced.begin());
+    throw load_error(tensor.file, "tensor '" + tensor.name + "' has no place in this architecture");
   }
 }
+
+namespace detail {
+
+/// Writes into a new file beside `path` and renames it: what is mapped from the old file, perhaps
+/// the very tensors that are written, stays as it was.
+template <class Write>
+void write_beside(const std::filesystem::path& path, const Write& write) {
+  const std::filesystem::path part = path.string() + ".part";
+  std::ofstream out(part, std::ios::binary);
+  write(out);
+  out.close();
+  std::error_code code;
+  if (out) std::filesystem::rename(part, path, code);
+  if (!out || code) {
+    std::error_code ignored;
+    std::filesystem::remove(part, ignored);
+    throw load_error(path.string(), "cannot be written");
+  }
+}
+
+}  // namespace detail
 
 inline void Checkpoint::save(const std::filesystem::path& folder) const {
   std::error_code code;
   std::filesystem::create_directories(folder, code);
   if (code) throw load_error(folder.string(), code.message());
 
-  const auto config_path = folder / "config.json";
-  std::ofstream config(config_path);
-  config << to_config(architecture).dump(2) << '\n';
-  if (!config.flush()) throw load_error(config_path.string(), "cannot be written");
-
-  std::vector<Tensor> list;
-  for (const auto& [name, tensor] : tensors) list.push_back(tensor);
-  const auto weights_path = folder / "model.safetensors";
-  std::ofstream weights(weights_path, std::ios::binary);
-  write_safetensors(weights, list, {{"format", "plumb"}});
-  if (!weights.flush()) throw load_error(weights_path.string(), "cannot be written");
+  detail::write_beside(folder / "config.json",
+                       [&](std::ostream& out) { out << to_config(architecture).dump(2) << '\n'; });
+  detail::write_beside(folder / "model.safetensors", [&](std::ostream& out) {
+    std::vector<Tensor> list;
+    for (const auto& [name, tensor] : tensors) list.push_back(tensor);
+    write_safetensors(out, list, {{"format", "plumb"}});
+  });
 }
 
 }  // namespace plumb

@@ -49,7 +49,10 @@ class ConfigObject {
  public:
   ConfigObject(std::string file, std::string prefix, const nlohmann::json& object)
       : file_(std::move(file)), prefix_(std::move(prefix)), object_(object) {
-    if (!object_.is_object()) refuse(prefix_.empty() ? "the file" : prefix_, "is no JSON object");
+    if (object_.is_object()) return;
+    const auto name =
+        prefix_.empty() ? "the file" : "'" + prefix_.substr(0, prefix_.size() - 1) + "'";
+    throw load_error(file_, name + " is no JSON object");
   }
 
   bool has(const std::string& key) {
@@ -65,7 +68,7 @@ class ConfigObject {
   /// A whole number from `least` up to 2^31 - 1.
   Index count(const std::string& key, Index least = 1) {
     const auto& value = require(key);
-    if (!value.is_number_unsigned() || value.get<std::uint64_t>() > kMost ||
+    if (!value.is_number_integer() || value.get<std::uint64_t>() > kMost ||
         value.get<Index>() < least) {
       refuse(key, "is " + value.dump() + ", expected a whole number of at least " +
                       std::to_string(least));
@@ -116,7 +119,7 @@ class ConfigObject {
   /// Refuses what was not asked for.
   void finish() const {
     for (const auto& [key, value] : object_.items()) {
-      if (!known_.contains(key)) {
+      if (!known_.contains(key) && !value.is_null()) {
         refuse(key, "is not known to plumb, and it may change the mathematics");
       }
     }

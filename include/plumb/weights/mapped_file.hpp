@@ -21,7 +21,8 @@ class MappedFile {
  public:
   /// Throws load_error when the file cannot be opened or is no regular file.
   explicit MappedFile(const std::filesystem::path& path) {
-    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    // O_NONBLOCK: a pipe is refused below rather than waited for.
+    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (descriptor < 0) throw load_error(path.string(), std::strerror(errno));
     const auto close = [](const int* d) { ::close(*d); };
     const std::unique_ptr<const int, decltype(close)> closer(&descriptor, close);

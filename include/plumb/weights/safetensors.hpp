@@ -58,14 +58,15 @@ inline Tensor parse_safetensors_entry(const std::string& file, const std::string
   if (!dtype) refuse("has dtype " + spelled + ", which plumb does not read");
 
   Tensor tensor{file, name, *dtype, {}, {}, nullptr};
-  std::uint64_t expected = info(*dtype).size;
-  for (const auto& extent : entry["shape"]) {
-    const auto count = extent.get<std::uint64_t>();
-    if (count > kSafetensorsExtentLimit || (count != 0 && expected > data.size() / count)) {
+  const auto extents = entry["shape"].get<std::vector<std::uint64_t>>();
+  const bool empty = std::find(extents.begin(), extents.end(), 0U) != extents.end();
+  std::uint64_t expected = empty ? 0 : info(*dtype).size;
+  for (const auto extent : extents) {
+    if (extent > kSafetensorsExtentLimit || (!empty && expected > data.size() / extent)) {
       refuse("is larger than the file");
     }
-    expected *= count;
-    tensor.shape.push_back(static_cast<Index>(count));
+    expected *= extent;
+    tensor.shape.push_back(static_cast<Index>(extent));
   }
   range = {entry["data_offsets"][0].get<std::uint64_t>(),
            entry["data_offsets"][1].get<std::uint64_t>(), name};

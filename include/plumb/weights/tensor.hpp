@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstring>
@@ -25,6 +26,7 @@ struct Tensor {
   std::shared_ptr<const void> owner;
 
   Index size() const {
+    if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return 0;  // before an overflow
     Index product = 1;
     for (const Index extent : shape) product *= extent;
     return product;
@@ -55,7 +57,9 @@ Matrix<T> read_rows(const Tensor& tensor, Index first, Index count) {
   const Index rows = rank == 2 ? tensor.shape[0] : 1;
   const Index cols = tensor.shape.back();
   if (first < 0 || count < 0 || first > rows - count) {
-    require_index("read_rows", "row", first < 0 ? first : first + count - 1, rows);
+    throw index_error("read_rows: tensor '" + tensor.name + "' has " + std::to_string(rows) +
+                      " rows, asked for " + std::to_string(count) + " from " +
+                      std::to_string(first));
   }
   Matrix<T> values(count, cols);
   for (Index i = 0; i < values.size(); ++i) {
