@@ -10,6 +10,7 @@
 #include "plumb/core/linalg.hpp"
 #include "plumb/core/parallel.hpp"
 #include "plumb/kernels/reference.hpp"
+#include "plumb/model/affine.hpp"
 #include "plumb/model/gate.hpp"
 #include "plumb/model/norm.hpp"
 #include "plumb/model/rotary.hpp"
@@ -105,7 +106,7 @@ struct Attention {
       offer(tap, layer, site::gate{}, openings);
       mixed = gate.apply(openings, mixed);
     }
-    return affine(mixed, output, output_bias);
+    return affine<T>("Attention: output", mixed, output, output_bias);
   }
 
   Matrix<T> jvp(const MatrixRef<T>& x, const MatrixRef<T>& dx, const Sequence& sequence) const;
@@ -158,10 +159,11 @@ struct Attention {
     return window > 0 ? sequence.within(window) : sequence;
   }
 
-  static Matrix<T> affine(const MatrixRef<T>& x, const Matrix<T>& weight, const Vector<T>& bias) {
-    Matrix<T> y = Kernels::template product<T>(x, weight);
-    if (bias.size() > 0) y.rowwise() += bias.transpose();
-    return y;
+  Matrix<T> queries(const MatrixRef<T>& x) const {
+    return affine("Attention: queries", x, query, query_bias);
+  }
+  Matrix<T> keys(const MatrixRef<T>& x) const {
+    return affine("Attention: keys", x, key, key_bias);
   }
 
   auto head_columns(const Matrix<T>& m, Index head) const {
@@ -174,8 +176,7 @@ struct Attention {
   template <class Tap>
   Read project(const MatrixRef<T>& x, const Sequence& sequence, Tap& tap, Index layer) const {
     using enum site::Stage;
-    Read read{affine(x, query, query_bias), affine(x, key, key_bias),
-              affine(x, values, value_bias)};
+    Read read{queries(x), keys(x), affine("Attention: values", x, values, value_bias)};
     offer(tap, layer, site::queries{projected}, read.q);
     offer(tap, layer, site::keys{projected}, read.k);
     offer(tap, layer, site::values{}, read.v);
@@ -287,8 +288,8 @@ Matrix<T> Attention<T>::jvp(const MatrixRef<T>& x, const MatrixRef<T>& dx,
   const Sequence seen = visible(sequence, x.rows());
   NoTap no_tap;
   const Read read = project(x, seen, no_tap, 0);
-  Read d{query_norm.jvp(affine(x, query, query_bias), Kernels::template product<T>(dx, query)),
-         key_norm.jvp(affine(x, key, key_bias), Kernels::template product<T>(dx, key)),
+  Read d{query_norm.jvp(queries(x), Kernels::template product<T>(dx, query)),
+         key_norm.jvp(keys(x), Kernels::template product<T>(dx, key)),
          Kernels::template product<T>(dx, values)};
   rotary.apply(d.q, sequence.positions);
   rotary.apply(d.k, sequence.positions);
@@ -364,8 +365,8 @@ Matrix<T> Attention<T>::vjp(const MatrixRef<T>& x, const MatrixRef<T>& dwrite,
   }
   rotary.apply_transposed(d.q, sequence.positions);
   rotary.apply_transposed(d.k, sequence.positions);
-  d.q = query_norm.vjp(affine(x, query, query_bias), d.q);
-  d.k = key_norm.vjp(affine(x, key, key_bias), d.k);
+  d.q = query_norm.vjp(queries(x), d.q);
+  d.k = key_norm.vjp(keys(x), d.k);
   dx += Kernels::template transposed_product<T>(d.q, query);
   dx += Kernels::template transposed_product<T>(d.k, key);
   dx += Kernels::template transposed_product<T>(d.v, values);

@@ -4,6 +4,7 @@
 #include "plumb/core/linalg.hpp"
 #include "plumb/kernels/reference.hpp"
 #include "plumb/model/activation.hpp"
+#include "plumb/model/affine.hpp"
 #include "plumb/model/tap.hpp"
 #include "plumb/weights/architecture.hpp"
 
@@ -37,7 +38,7 @@ struct FeedForward {
     Matrix<T> hidden = activate(activation, gated() ? z : y);
     if (gated()) hidden.array() *= y.array();
     offer(tap, layer, site::neurons{}, hidden);
-    return affine(hidden, down, down_bias);
+    return affine<T>("FeedForward::value", hidden, down, down_bias);
   }
 
   /// dF = W_down dn, dn = act'(z) dz .* y + act(z) .* dy, or act'(y) dy
@@ -87,17 +88,10 @@ struct FeedForward {
     Matrix<T> z, y;
   };
 
-  static Matrix<T> affine(const MatrixRef<T>& x, const Matrix<T>& weight, const Vector<T>& bias) {
-    Matrix<T> y = Kernels::template product<T>(x, weight);
-    if (bias.size() > 0) y.rowwise() += bias.transpose();
-    return y;
-  }
-
   Pair project(const char* function, const MatrixRef<T>& x) const {
-    require_size(function, "channels of x", x.cols(), up.cols());
     Pair result;
-    if (gated()) result.z = affine(x, gate, gate_bias);
-    result.y = affine(x, up, up_bias);
+    if (gated()) result.z = affine(function, x, gate, gate_bias);
+    result.y = affine(function, x, up, up_bias);
     return result;
   }
 

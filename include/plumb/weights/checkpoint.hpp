@@ -13,6 +13,7 @@
 #include "plumb/weights/config.hpp"
 #include "plumb/weights/safetensors.hpp"
 #include "plumb/weights/shards.hpp"
+#include "plumb/weights/stored_weight.hpp"
 #include "plumb/weights/tensor.hpp"
 #include "plumb/weights/tensor_names.hpp"
 
@@ -39,6 +40,12 @@ struct Checkpoint {
   }
 
   void replace(Tensor tensor) { tensors.insert_or_assign(tensor.name, std::move(tensor)); }
+
+  /// Replaces one weight, which may be a part of a tensor; the tensor is then one of T.
+  template <class T>
+  void replace(const StoredWeight& place, const Matrix<T>& weight) {
+    replace(with_weight<T>(tensor(place.tensor), place, weight));
+  }
 
   /// Checks that the tensors are those of the architecture: none missing, none of another shape,
   /// none that would be ignored. Throws load_error.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,15 @@ struct StoredWeight {
 
   /// Does the architecture have this weight?
   bool present() const { return rows.size() > 0; }
+  /// Columns of the weight.
+  Index cols() const { return transposed ? shape[0] : stored_cols(); }
+  /// Where row i of the weight begins in the tensor, counted along the tensor's rows, and how far
+  /// its entries are apart.
+  Index begin(Index i) const { return transposed ? rows[i] : rows[i] * stored_cols(); }
+  Index step() const { return transposed ? stored_cols() : 1; }
+
+ private:
+  Index stored_cols() const { return shape.size() == 2 ? shape[1] : 1; }
 };
 
 /// Throws load_error, naming the tensor, unless it has the shape that the configuration asks for.
@@ -48,16 +58,35 @@ inline void require_shape(const Tensor& tensor, const std::vector<Index>& shape)
 template <class T>
 Matrix<T> read_weight(const Tensor& tensor, const StoredWeight& place) {
   require_shape(tensor, place.shape);
-  const Index stored_cols = place.shape.size() == 2 ? place.shape[1] : 1;
-  const Index cols = place.transposed ? place.shape[0] : stored_cols;
-  Matrix<T> weight(place.rows.size(), cols);
+  const bool whole_rows = place.shape.size() == 2 && !place.transposed && place.rows.runs == 1;
+  if (whole_rows) return read_rows<T>(tensor, place.rows.first, place.rows.size());
+  Matrix<T> weight(place.rows.size(), place.cols());
   for (Index i = 0; i < weight.rows(); ++i) {
-    const Index row = place.rows[i];
-    const Index first = place.transposed ? row : row * stored_cols;
-    const Index step = place.transposed ? stored_cols : 1;
-    for (Index j = 0; j < cols; ++j) weight(i, j) = read_finite<T>(tensor, first + j * step);
+    const Index begin = place.begin(i);
+    for (Index j = 0; j < weight.cols(); ++j) {
+      weight(i, j) = read_finite<T>(tensor, begin + j * place.step());
+    }
   }
   return weight;
+}
+
+/// `tensor`, widened to T (float or double), in which the weight that stands at `place` is another.
+/// Throws load_error when the tensor has another shape, shape_error when the weight has.
+template <class T>
+Tensor with_weight(const Tensor& tensor, const StoredWeight& place, const Matrix<T>& weight) {
+  require_shape(tensor, place.shape);
+  require_size("with_weight", "rows of the weight", weight.rows(), place.rows.size());
+  require_size("with_weight", "columns of the weight", weight.cols(), place.cols());
+  std::vector<T> values(static_cast<std::size_t>(tensor.size()));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = read_element<T>(tensor.dtype, tensor.bytes.data(), i);
+  }
+  for (Index i = 0; i < weight.rows(); ++i) {
+    for (Index j = 0; j < weight.cols(); ++j) {
+      values[static_cast<std::size_t>(place.begin(i) + j * place.step())] = weight(i, j);
+    }
+  }
+  return make_tensor<T>(tensor.name, tensor.shape, values);
 }
 
 }  // namespace plumb
