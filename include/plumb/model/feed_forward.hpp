@@ -25,9 +25,9 @@ struct FeedForward {
   Matrix<T> up;    ///< (f, hidden)
   Matrix<T> down;  ///< (hidden, f)
   Activation activation = Activation::silu;
-  Vector<T> gate_bias;  ///< (f), as the other two; empty where there is none
-  Vector<T> up_bias;    ///< (f)
-  Vector<T> down_bias;  ///< (hidden)
+  Vector<T> gate_bias = {};  ///< (f), as the other two; empty where there is none
+  Vector<T> up_bias = {};    ///< (f)
+  Vector<T> down_bias = {};  ///< (hidden)
 
   Index neurons() const { return up.rows(); }
   bool gated() const { return gate.size() > 0; }

@@ -20,7 +20,7 @@ struct Rotary {
   double theta = 0;
   RotaryPairing pairing = RotaryPairing::half_split;
   RotaryKind kind = RotaryKind::unscaled;
-  RotaryScaling scaling;
+  RotaryScaling scaling = {};
   Index dim = 0;  ///< the first coordinates of a head that turn, even; 0: all of them
 
   /// Turns all heads of all rows in place: row t of x (tokens, heads * head_dim) by positions[t].

@@ -32,7 +32,8 @@ inline std::map<std::string, std::set<std::string>> read_index(const std::filesy
   for (const auto& [name, shard] : index["weight_map"].items()) {
     if (!shard.is_string()) throw load_error(file, "names no file for tensor '" + name + "'");
     const auto spelled = shard.get<std::string>();
-    if (spelled.empty() || std::filesystem::path(spelled).filename() != spelled) {
+    if (spelled.empty() || spelled == "." || spelled == ".." ||
+        std::filesystem::path(spelled).filename() != spelled) {
       throw load_error(file,
                        "tensor '" + name + "' is in '" + spelled + "', which is no file name");
     }
