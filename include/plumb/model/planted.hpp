@@ -111,10 +111,10 @@ class Builder {
         return Matrix<double>(reads * gain.cwiseInverse().asDiagonal());
       };
       const auto attention_gain = put_norm(names.attention_pre_norm);
-      put(names.query, fold(queries(layer), attention_gain));
-      put(names.key, fold(keys(), attention_gain));
-      put(names.value, gaussian(kv_size(), plan_.hidden_size, unit()));
-      put(names.output, harmless(gaussian(plan_.hidden_size, query_size(), plan_.noise)));
+      put(names.query.tensor, fold(queries(layer), attention_gain));
+      put(names.key.tensor, fold(keys(), attention_gain));
+      put(names.value.tensor, gaussian(kv_size(), plan_.hidden_size, unit()));
+      put(names.output.tensor, harmless(gaussian(plan_.hidden_size, query_size(), plan_.noise)));
 
       const auto gain = put_norm(names.feed_forward_pre_norm);
       auto gate = gaussian(plan_.feed_forward_size, plan_.hidden_size, unit());
@@ -122,9 +122,9 @@ class Builder {
       auto down = harmless(gaussian(plan_.hidden_size, plan_.feed_forward_size, plan_.noise));
       if (layer == plan_.step_up_layer) plant_step_up(gate, up, down);
       if (layer == plan_.step_down_layer) plant_step_down(gate, up, down);
-      put(names.gate, fold(gate, gain));
-      put(names.up, fold(up, gain));
-      put(names.down, down);
+      put(names.gate.tensor, fold(gate, gain));
+      put(names.up.tensor, fold(up, gain));
+      put(names.down.tensor, down);
     }
     put_norm(kFinalNormName);
     put(kHeadName, gaussian(plan_.vocab_size, plan_.hidden_size, unit()));
