@@ -131,10 +131,8 @@ inline void require_llama2c_size(const std::string& file, const Architecture& a,
     }
     room -= count * Tensor{"", "", Dtype::f32, part.shape, {}, nullptr}.size();
   }
-  const auto used = size - static_cast<std::size_t>(room) * sizeof(float);
-  if (used < size) {
-    throw load_error(file, std::to_string(size - used) + " bytes follow the last tensor");
-  }
+  const auto left = static_cast<std::size_t>(room) * sizeof(float) + size % sizeof(float);
+  if (left > 0) throw load_error(file, std::to_string(left) + " bytes follow the last tensor");
 }
 
 }  // namespace detail

@@ -333,6 +333,10 @@ class AddedTokensReader {
   void read(TokenizerObject& token) {
     const std::string content = token.text("content");
     if (content.empty()) token.refuse("content", "is empty");
+    const auto refuse_twice = [&] {
+      token.refuse("content", in_quotes(content) + " appears twice");
+    };
+    if (names_.contains(content)) refuse_twice();
     const TokenId id = read_id(token, content);
     token.require_off("single_word");
     token.flag_or("special", false);  // says what decoders may leave out
@@ -340,10 +344,8 @@ class AddedTokensReader {
     AddedToken added{normalized ? normalize(normalizer_, content) : content, id,
                      token.flag_or("lstrip", false), token.flag_or("rstrip", false)};
     if (added.content.empty()) token.refuse("content", "is empty when normalized");
-    if (!contents_[normalized].insert(added.content).second ||
-        !names_.emplace(content, id).second) {
-      token.refuse("content", in_quotes(content) + " appears twice");
-    }
+    if (!contents_[normalized].insert(added.content).second) refuse_twice();
+    names_.emplace(content, id);
     texts_[static_cast<std::size_t>(id)] =
         byte_level_ ? content : normalize(decoding_.replacements, content);
     lists_[normalized].push_back(std::move(added));
@@ -370,7 +372,7 @@ class AddedTokensReader {
     if (in_vocabulary && byte_level_ && spelled_bytes(content).value_or(content) != content) {
       token.refuse("content", in_quotes(content) + " is the spelling of other bytes");
     }
-    if (!in_vocabulary && !names_.contains(content)) texts_.emplace_back();
+    if (!in_vocabulary) texts_.emplace_back();
     return expected;
   }
 
