@@ -14,8 +14,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// The first 200 tokens behind the start token, at temperature 0: expected_stdout in llama2.c's test_all.py, which both
-/// run.c and the PyTorch model that it was exported from must write.
+/// The first 200 tokens behind the start token, at temperature 0: expected_stdout in llama2.c's
+/// test_all.py, which both run.c and the PyTorch model that it was exported from must write.
 const std::string kStory =
     "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. "
     "One day, she saw a big, red ball. She wanted to play with it, but it was too high.\n"
