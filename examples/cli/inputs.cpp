@@ -1,6 +1,9 @@
 #include "inputs.hpp"
 
 #include <filesystem>
+#include <iostream>
+#include <optional>
+#include <stdexcept>
 
 #include "plumb/core/errors.hpp"
 #include "plumb/weights/mapped_file.hpp"
@@ -43,6 +46,27 @@ plumb::TokenIds admit(plumb::TokenIds ids, const std::string& name, const Option
   return ids;
 }
 
+/// The model's tokenizer. Ids alone must do without one, for it only names tokens in the report:
+/// then a fault is said in one line, and the tokens go without names.
+std::optional<plumb::Tokenizer> open_tokenizer(const plumb::Checkpoint& checkpoint, bool needed,
+                                               bool quiet) {
+  const fs::path model = checkpoint.path;
+  const auto file = plumb::find_tokenizer(model, checkpoint.architecture.vocab_size);
+  if (!file && needed) {
+    const auto expected =
+        fs::is_directory(model) ? model / "tokenizer.json" : model.parent_path() / "tokenizer.bin";
+    throw plumb::load_error(expected.string(), "missing; give token ids with --ids");
+  }
+  if (!file) return std::nullopt;
+  try {
+    return plumb::Tokenizer::open(*file);
+  } catch (const plumb::load_error& error) {
+    if (needed) throw std::runtime_error(std::string(error.what()) + "; give token ids with --ids");
+    if (!quiet) std::cerr << "plumb: " << error.what() << "; tokens go without their texts\n";
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 std::string model_folder(const Options& options) {
@@ -60,21 +84,10 @@ std::vector<std::string> Inputs::token_texts(const plumb::TokenIds& ids) const {
 
 Inputs read_inputs(const Options& options, const plumb::Checkpoint& checkpoint) {
   const auto& architecture = checkpoint.architecture;
-  const auto tokenizer_file = fs::path(checkpoint.path) / "tokenizer.json";
   Inputs inputs;
   const bool given = !options.texts.empty() || !options.text_files.empty();
   const bool needs_tokenizer = given || options.id_files.empty();
-  if (needs_tokenizer && !fs::exists(tokenizer_file)) {
-    throw plumb::load_error(tokenizer_file.string(), "missing; give token ids with --ids");
-  }
-  if (needs_tokenizer) {
-    inputs.tokenizer = plumb::Tokenizer::open(tokenizer_file);
-  } else if (fs::exists(tokenizer_file)) {
-    try {  // only to name tokens in the report, so ids alone must do without it
-      inputs.tokenizer = plumb::Tokenizer::open(tokenizer_file);
-    } catch (const plumb::load_error&) {
-    }
-  }
+  inputs.tokenizer = open_tokenizer(checkpoint, needs_tokenizer, options.quiet);
 
   const bool prepend = needs_tokenizer && !options.no_bos && architecture.bos_token_id.has_value();
   const auto encode = [&](const std::string& text, const std::string& name) {

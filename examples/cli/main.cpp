@@ -21,8 +21,10 @@ std::string version() {
 }
 
 void add_common(CLI::App& command, Options& options) {
-  command.add_option("--model", options.model,
-                     "folder with config.json and model.safetensors (default: the bundled model)");
+  command.add_option(
+      "--model", options.model,
+      "folder with config.json and model.safetensors, or a llama2.c .bin file (default: the "
+      "bundled model)");
   command.add_option("--threads", options.threads, "threads to use")
       ->check([](const std::string& value) {
         const bool number = !value.empty() && value.size() < 5 && value[0] != '0' &&

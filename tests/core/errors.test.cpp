@@ -1,6 +1,7 @@
 #include "plumb/core/errors.hpp"
 
 #include <catch2/catch.hpp>
+#include <string>
 #include <type_traits>
 
 using namespace plumb;
@@ -39,4 +40,12 @@ TEST_CASE("require_index throws if and only if the index is outside 0.. size") {
 
 TEST_CASE("a load_error begins with the file") {
   CHECK_THAT(load_error("a/config.json", "is empty").what(), Equals("a/config.json: is empty"));
+}
+
+TEST_CASE("the fault of a load_error is one line of bearable length, whatever names the file has") {
+  CHECK_THAT(load_error("file", "tensor 'a\nb\r\x7f\t' is \u00e9").what(),
+             Equals("file: tensor 'a\\x0ab\\x0d\\x7f\\x09' is \u00e9"));
+  const std::string message = load_error("file", std::string(1'000'000, 'x')).what();
+  CHECK(message.size() < 3000);
+  CHECK_THAT(message, Catch::EndsWith("xxx..."));
 }

@@ -130,6 +130,23 @@ TEST_CASE("a model without a tokenizer asks for ids") {
   CHECK(run_program(copy.anatomy() + " --ids " + kModel + "/ids.npy").status == 0);
 }
 
+TEST_CASE("a model whose tokenizer is not supported runs with ids, and says so in one line") {
+  const Copy copy;
+  copy.folder.write("tokenizer.json", R"({"normalizer": {"type": "NFKD"}, "model": {}})");
+  refused(copy.anatomy(), {"tokenizer.json", "NFKD", "--ids"});
+  const auto run = run_program(copy.anatomy() + " --ids " + kModel + "/ids.npy");
+  CHECK(run.status == 0);
+  CHECK(std::count(run.err.begin(), run.err.end(), '\n') == 1);
+  CHECK(run.err.find("NFKD") != std::string::npos);
+  CHECK(run_program(copy.anatomy() + " --quiet --ids " + kModel + "/ids.npy").err.empty());
+}
+
+TEST_CASE("a broken checkpoint of llama2.c is named") {
+  const plumb::test::TemporaryDirectory folder;
+  const auto file = folder.write("model.bin", std::string(100, '\1'));
+  refused("info --model " + file.string(), {"model.bin", "llama2.c"});
+}
+
 TEST_CASE("an output that cannot be written is named before the work, and leaves nothing") {
   refused("anatomy --json /no/such/folder/report.json", {"/no/such/folder/report.json"});
   const plumb::test::TemporaryDirectory folder;

@@ -21,7 +21,8 @@ const Strings stages = {"core",     "kernels", "weights",   "model",  "trace",  
                         "collapse", "sink",    "intervene", "claims", "report", "plumb"};
 
 /// Folders of tests/ that do not mirror a folder of include/plumb.
-const Strings unpaired = {"structure", "program", "support", "golden", "consumer", "fixtures"};
+const Strings unpaired = {"structure", "program",  "support", "golden",
+                          "consumer",  "fixtures", "fuzz"};
 
 /// The stage of "core/errors.hpp" is 0, that of the umbrella "plumb.hpp" the last; the number of
 /// stages stands for a path in no stage.

@@ -101,3 +101,25 @@ TEST_CASE("other characters spell nothing") {
   CHECK_FALSE(spelled_bytes("\u2581x"));
   CHECK_FALSE(spelled_bytes("a\xff"));
 }
+
+TEST_CASE("bytes are spelled in hexadecimal, and only so") {
+  using plumb::detail::fallback_byte;
+  using plumb::detail::fallback_spelling;
+  CHECK(fallback_spelling(0) == "<0x00>");
+  CHECK(fallback_spelling(0xaf) == "<0xAF>");
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    CHECK(fallback_byte(fallback_spelling(static_cast<unsigned char>(byte))) == byte);
+  }
+  for (const char* const other :
+       {"", "<0x0>", "<0xaf>", "<0xG0>", "<0x000>", "0x00", "<0x00", "<1x00>", "<0x00>x"}) {
+    CHECK_FALSE(fallback_byte(other));
+  }
+}
+
+TEST_CASE("white space is Unicode's: 25 characters") {
+  int count = 0;
+  for (char32_t code = 0; code <= 0x10ffff; ++code) count += plumb::detail::is_white_space(code);
+  CHECK(count == 25);
+  CHECK_FALSE(plumb::detail::is_white_space(0x180e));
+  CHECK_FALSE(plumb::detail::is_white_space(0x200b));
+}

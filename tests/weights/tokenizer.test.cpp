@@ -273,3 +273,39 @@ TEST_CASE("tokenizer: one tokenizer in two threads") {
   other.join();
   CHECK(here == there);
 }
+
+TEST_CASE("tokenizer: a folder, or a file of any kind") {
+  const auto fixtures = std::filesystem::path(PLUMB_SOURCE_DIR) / "tests/fixtures/tokenizers";
+  CHECK(Tokenizer::open(kBundled).size() == 512);
+  CHECK(Tokenizer::open(fixtures / "metaspace.bin").text(1) == "\n<s>\n");
+  CHECK(Tokenizer::open(fixtures / "metaspace.json").text(1) == "<s>");
+  const TemporaryDirectory directory;
+  CHECK(plumb::test::fault(directory.path(), Tokenizer::open) ==
+        "holds no tokenizer.json, tokenizer.model or tokenizer.bin");
+  std::filesystem::copy_file(fixtures / "metaspace.bin", directory.path() / "tokenizer.bin");
+  CHECK(Tokenizer::open(directory.path()).text(1) == "\n<s>\n");
+  std::filesystem::copy_file(fixtures / "metaspace.model", directory.path() / "tokenizer.model");
+#ifdef PLUMB_HAS_SENTENCEPIECE
+  CHECK(Tokenizer::open(directory.path()).text(1) == "<s>");
+#else
+  CHECK(plumb::test::fault(directory.path() / "tokenizer.model", Tokenizer::open) ==
+        "cannot be read: plumb was compiled without SentencePiece");
+#endif
+  std::filesystem::copy_file(kBundled / "tokenizer.json", directory.path() / "tokenizer.json");
+  CHECK(Tokenizer::open(directory.path()).text(1) == "!");
+}
+
+TEST_CASE("tokenizer: the file of a model") {
+  const TemporaryDirectory directory;
+  const auto model = directory.path() / "model.bin";
+  CHECK_FALSE(plumb::find_tokenizer(directory.path(), 512));
+  CHECK_FALSE(plumb::find_tokenizer(model, 512));
+  const auto general = directory.write("tokenizer.bin", "");
+  const auto own = directory.write("tok512.bin", "");
+  CHECK(plumb::find_tokenizer(model, 512) == own);
+  CHECK(plumb::find_tokenizer(model, 4096) == general);
+  CHECK(plumb::find_tokenizer(directory.path(), 512) == general);
+  const auto json = directory.write("tokenizer.json", "");
+  CHECK(plumb::find_tokenizer(directory.path(), 512) == json);
+  CHECK(plumb::find_tokenizer(model, 512) == own);
+}

@@ -12,14 +12,30 @@
 
 using nlohmann::json;
 using plumb::TokenId;
+using plumb::detail::kDigit;
+using plumb::detail::kGpt2Words;
+using plumb::detail::kMetaspaceWords;
+using plumb::detail::kQwen2Words;
+using plumb::detail::PrefixScheme;
 using plumb::detail::read_tokenizer;
 using plumb::detail::TokenizerParts;
 using plumb::test::add_token;
+using plumb::test::metaspace_json;
 using plumb::test::spelled;
 using plumb::test::TemporaryDirectory;
 using plumb::test::tokenizer_json;
 
 namespace {
+
+using Words = std::vector<std::string>;
+
+json split(const std::string& regex, const std::string& behavior = "Isolated",
+           bool invert = false) {
+  return {{"type", "Split"},
+          {"pattern", {{"Regex", regex}}},
+          {"behavior", behavior},
+          {"invert", invert}};
+}
 
 TokenizerParts read(const json& contents) {
   const TemporaryDirectory directory;
@@ -60,9 +76,12 @@ TEST_CASE("tokenizer file: what it says") {
   CHECK(parts.vocabulary.find(" ab")->second == 257);
   CHECK(parts.added.first.find("<s>") == 258);
   CHECK(parts.added.second.find("ab") == 256);
-  CHECK_FALSE(parts.pre_tokenizer.add_prefix_space);
-  CHECK_FALSE(parts.pre_tokenizer.use_regex);
+  CHECK(parts.names.find("ab")->second == 256);
+  CHECK(parts.pre_tokenizer.scheme == PrefixScheme::never);
+  CHECK(parts.pre_tokenizer.words.empty());
   CHECK(parts.ignore_merges);
+  CHECK_FALSE(parts.alphabet.characters);
+  CHECK((*parts.alphabet.bytes)[0xff] == 255);
 }
 
 TEST_CASE("tokenizer file: what may be left out or says nothing about ids") {
@@ -71,7 +90,8 @@ TEST_CASE("tokenizer file: what may be left out or says nothing about ids") {
                                 "post_processor", "decoder"}) {
     contents.erase(key);
   }
-  CHECK(read(contents).pre_tokenizer.use_regex);
+  CHECK(read(contents).pre_tokenizer.words == Words{std::string(kGpt2Words)});
+  contents["model"].erase("type");
   contents["decoder"] = {{"type", "ByteLevel"}, {"trim_offsets", true}};
   contents["post_processor"] = {{"type", "TemplateProcessing"}, {"single", json::array()}};
   contents["model"].update({{"dropout", 0.0},
@@ -82,7 +102,106 @@ TEST_CASE("tokenizer file: what may be left out or says nothing about ids") {
                             {"end_of_word_suffix", nullptr}});
   CHECK_FALSE(read(contents).ignore_merges);
   contents["post_processor"] = {{"type", "ByteLevel"}, {"add_prefix_space", true}};
-  CHECK_FALSE(read(contents).pre_tokenizer.add_prefix_space);
+  CHECK(read(contents).pre_tokenizer.scheme == PrefixScheme::never);
+  contents["post_processor"] = {
+      {"type", "Sequence"},
+      {"processors", {{{"type", "ByteLevel"}}, {{"type", "TemplateProcessing"}}}}};
+  CHECK(read(contents).texts.size() == 256);
+}
+
+TEST_CASE("tokenizer file: steps before bytes") {
+  json contents = tokenizer_json();
+  contents["pre_tokenizer"] = {
+      {"type", "Sequence"},
+      {"pretokenizers",
+       {{{"type", "Digits"}, {"individual_digits", true}},
+        split(std::string(kQwen2Words)),
+        {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}}}};
+  CHECK(read(contents).pre_tokenizer.words == Words{std::string(kDigit), std::string(kQwen2Words)});
+  contents["pre_tokenizer"]["pretokenizers"][2]["add_prefix_space"] = true;
+  CHECK(text_fault(contents.dump()) ==
+        "'pre_tokenizer.pretokenizers[2].add_prefix_space' is true behind a split");
+  contents["pre_tokenizer"]["pretokenizers"].push_back({{"type", "Digits"}});
+  contents["pre_tokenizer"]["pretokenizers"][2]["add_prefix_space"] = false;
+  CHECK(text_fault(contents.dump()) ==
+        "'pre_tokenizer.pretokenizers[3].type' is \"Digits\" behind the step that ends all");
+  contents["pre_tokenizer"] = {{"type", "ByteLevel"}, {"add_prefix_space", true}};
+  CHECK(read(contents).pre_tokenizer.scheme == PrefixScheme::always);
+  CHECK(read(contents).pre_tokenizer.prefix == " ");
+}
+
+TEST_CASE("tokenizer file: a vocabulary of characters, with the bytes of the others") {
+  json contents = metaspace_json({{"a", "b"}, {"\u2581", "ab"}}, true);
+  const TokenizerParts parts = read(contents);
+  CHECK(parts.alphabet.characters);
+  CHECK(parts.texts.size() == 3 + 256 + 3 + 2);
+  CHECK(parts.texts[0] == "<unk>");
+  CHECK((*parts.alphabet.bytes)[0xff] == 3 + 0xff);
+  CHECK(parts.texts[3 + 0xff] == "\xff");
+  CHECK(parts.texts.back() == " ab");
+  CHECK(parts.vocabulary.contains("\u2581ab"));
+  CHECK(parts.normalizer.size() == 2);
+  CHECK(parts.strip_space);
+  CHECK(parts.pre_tokenizer.words.empty());
+}
+
+TEST_CASE("tokenizer file: a vocabulary of characters, with a token for the others") {
+  json contents = metaspace_json({{"a", "b"}}, false);
+  TokenizerParts parts = read(contents);
+  CHECK_FALSE(parts.alphabet.bytes);
+  CHECK(parts.alphabet.unknown == 0);
+  CHECK(parts.alphabet.fuse_unknown);
+  contents["model"]["byte_fallback"] = true;  // asked for, but no byte has a token
+  CHECK_FALSE(read(contents).alphabet.bytes);
+  contents["model"]["vocab"]["<0x41>"] = contents["model"]["vocab"].size();
+  CHECK(text_fault(contents.dump()) == "'model.vocab' has no token for the byte \"\\x00\"");
+  contents["model"]["byte_fallback"] = false;
+  CHECK(read(contents).texts.back() == "<0x41>");
+  contents["model"]["unk_token"] = "<none>";
+  CHECK(text_fault(contents.dump()) == "'model.unk_token' is \"<none>\", which is no token");
+  contents["model"].erase("unk_token");
+  CHECK(text_fault(contents.dump()) ==
+        "'model.unk_token' is missing, and characters may be unknown");
+}
+
+TEST_CASE("tokenizer file: Metaspace as pre-tokenizer and decoder") {
+  json contents = metaspace_json({}, true);
+  contents.erase("normalizer");
+  json& step = contents["pre_tokenizer"] = {{"type", "Metaspace"}, {"replacement", "\u2581"}};
+  contents["decoder"] = step;
+  CHECK(read(contents).pre_tokenizer.scheme == PrefixScheme::always);
+  CHECK(read(contents).pre_tokenizer.prefix == "\u2581");
+  CHECK(read(contents).pre_tokenizer.words == Words{std::string(kMetaspaceWords)});
+  CHECK(read(contents).strip_space);
+  step["split"] = false;
+  step["prepend_scheme"] = "first";
+  CHECK(read(contents).pre_tokenizer.scheme == PrefixScheme::first);
+  CHECK(read(contents).pre_tokenizer.words.empty());
+  step["prepend_scheme"] = "last";
+  CHECK(text_fault(contents.dump()) ==
+        "'pre_tokenizer.prepend_scheme' is \"last\", which is not supported (always or first or "
+        "never is)");
+  step["prepend_scheme"] = "first";
+  step["add_prefix_space"] = false;
+  CHECK(text_fault(contents.dump()) == "'pre_tokenizer.add_prefix_space' denies prepend_scheme");
+  step.erase("prepend_scheme");
+  contents["decoder"]["prepend_scheme"] = "never";
+  CHECK(read(contents).pre_tokenizer.scheme == PrefixScheme::never);
+  CHECK_FALSE(read(contents).strip_space);
+  step["replacement"] = "_";
+  CHECK(text_fault(contents.dump()).starts_with("'pre_tokenizer.replacement' is \"_\""));
+}
+
+TEST_CASE("tokenizer file: Gemma's split on spaces, when there are none left") {
+  json contents = metaspace_json({}, true);
+  contents["pre_tokenizer"] = {{"type", "Split"},
+                               {"pattern", {{"String", " "}}},
+                               {"behavior", "MergedWithPrevious"},
+                               {"invert", false}};
+  CHECK(read(contents).pre_tokenizer.words.empty());
+  contents["normalizer"] = nullptr;
+  CHECK(text_fault(contents.dump()) ==
+        "'pre_tokenizer.pattern.String' is a split that is not supported");
 }
 
 TEST_CASE("tokenizer file: both spellings of merges") {
@@ -90,7 +209,7 @@ TEST_CASE("tokenizer file: both spellings of merges") {
   for (const json& merge : {json("a b"), json({"a", "b"})}) {
     contents["model"]["merges"] = json::array({merge});
     plumb::TokenIds ids;
-    read(contents).pairs.encode("ab", ids);
+    read(contents).merges.apply(plumb::TokenIds{'a', 'b'}, ids);
     CHECK(ids == plumb::TokenIds{256});
   }
 }
@@ -113,16 +232,25 @@ TEST_CASE("tokenizer file: what is not implemented is refused by name") {
   CHECK(set("version", "2.0") == "'version' is not supported (1.0 is)");
   CHECK(set("truncation", {{"max_length", 3}}) == "'truncation' is not supported (null is)");
   CHECK(set("padding", {{"pad_id", 3}}) == "'padding' is not supported (null is)");
-  CHECK(set("normalizer", {{"type", "NFC"}}) ==
-        "'normalizer' is of type \"NFC\", which is not supported (null is)");
-  CHECK(set("pre_tokenizer", {{"type", "Metaspace"}}) ==
-        "'pre_tokenizer' is of type \"Metaspace\", which is not supported (ByteLevel or null is)");
-  CHECK(set("pre_tokenizer", nullptr) == "'pre_tokenizer' is missing");
-  CHECK(set("decoder", {{"type", "Sequence"}}) ==
-        "'decoder' is of type \"Sequence\", which is not supported (ByteLevel or null is)");
+  CHECK(set("normalizer", {{"type", "NFKC"}}) ==
+        "'normalizer.type' is \"NFKC\", which is not supported (NFC or Prepend or Replace is)");
+  CHECK(set("pre_tokenizer", {{"type", "Whitespace"}}) ==
+        "'pre_tokenizer.type' is \"Whitespace\", which is not supported (ByteLevel or Metaspace or "
+        "Split or Digits is)");
+  CHECK(set("pre_tokenizer", split("\\s+")) ==
+        "'pre_tokenizer.pattern.Regex' is not one that plumb knows (of GPT-2, Llama 3 and Qwen 2)");
+  CHECK(set("pre_tokenizer", split(std::string(kGpt2Words), "Removed")) ==
+        "'pre_tokenizer.behavior' is \"Removed\", which is not supported (Isolated is)");
+  CHECK(set("pre_tokenizer", split(std::string(kGpt2Words), "Isolated", true)) ==
+        "'pre_tokenizer.invert' is true, which is not supported");
+  CHECK(set("pre_tokenizer", {{"type", "Sequence"}}) == "'pre_tokenizer.pretokenizers' is missing");
+  // Without ByteLevel the vocabulary is one of characters.
+  CHECK(set("pre_tokenizer", nullptr).starts_with("'decoder.type' is \"ByteLevel\""));
+  CHECK(set("decoder", {{"type", "Sequence"}, {"decoders", {{{"type", "Fuse"}}}}}) ==
+        "'decoder.decoders[0].type' is \"Fuse\", which is not supported (ByteLevel is)");
   CHECK(set("post_processor", {{"type", "RobertaProcessing"}}) ==
-        "'post_processor' is of type \"RobertaProcessing\", which is not supported (ByteLevel or "
-        "TemplateProcessing or null is)");
+        "'post_processor.type' is \"RobertaProcessing\", which is not supported (ByteLevel or "
+        "TemplateProcessing is)");
   CHECK(set("new\nkey", 1) == R"('"new\x0akey"' is not known to plumb, and it may change the ids)");
   CHECK(set_model("type", "Unigram") ==
         "'model.type' is \"Unigram\", which is not supported (BPE is)");
@@ -140,12 +268,10 @@ TEST_CASE("tokenizer file: what is not implemented is refused by name") {
 }
 
 TEST_CASE("tokenizer file: options of added tokens that are not implemented are refused") {
-  for (const std::string flag : {"single_word", "lstrip", "rstrip"}) {
-    CHECK(fault([&](json& contents) {
-            add_token(contents, "<s>");
-            contents["added_tokens"][0][flag] = true;
-          }) == "'added_tokens[0]." + flag + "' is true, which is not supported");
-  }
+  CHECK(fault([&](json& contents) {
+          add_token(contents, "<s>");
+          contents["added_tokens"][0]["single_word"] = true;
+        }) == "'added_tokens[0].single_word' is true, which is not supported");
 }
 
 TEST_CASE("tokenizer file: wrong types and missing keys") {
@@ -158,7 +284,7 @@ TEST_CASE("tokenizer file: wrong types and missing keys") {
   CHECK(fault([](json& contents) { contents["decoder"] = json::object(); }) ==
         "'decoder.type' is missing");
   CHECK(fault([](json& contents) { contents["normalizer"] = 1; }) ==
-        "'normalizer' is not supported (null is)");
+        "'normalizer' is no JSON object");
   CHECK(fault([](json& contents) { contents["pre_tokenizer"].erase("add_prefix_space"); }) ==
         "'pre_tokenizer.add_prefix_space' is missing");
   CHECK(fault([](json& contents) { contents["pre_tokenizer"]["use_regex"] = 1; }) ==
@@ -265,4 +391,24 @@ TEST_CASE("tokenizer file: no JSON") {
   const TemporaryDirectory directory;
   CHECK(plumb::test::fault(directory.path() / "none", read_tokenizer) != "no load_error");
   CHECK(plumb::test::fault(directory.path(), read_tokenizer) != "no load_error");
+}
+
+TEST_CASE("tokenizer file: added tokens among characters") {
+  json contents = metaspace_json({}, true);
+  const auto add = [&](const char* content, bool normalized) {
+    add_token(contents, content, normalized);
+    contents["added_tokens"].back()["rstrip"] = true;
+  };
+  add("<m>", true);
+  add("\u2581\u2581", false);
+  const TokenizerParts parts = read(contents);
+  CHECK_FALSE(parts.added.second.find("<m>"));
+  CHECK(parts.added.second.find("\u2581<m>") == 262);
+  CHECK(parts.names.find("<m>")->second == 262);
+  CHECK(parts.texts[262] == "<m>");
+  CHECK(parts.texts[263] == "  ");
+  contents["normalizer"] = {{"type", "Replace"}, {"pattern", {{"String", "<m>"}}}, {"content", ""}};
+  CHECK(text_fault(contents.dump()) == "'added_tokens[0].content' is empty when normalized");
+  contents["normalizer"]["pattern"]["String"] = "";
+  CHECK(text_fault(contents.dump()) == "'normalizer.pattern.String' is empty");
 }

@@ -21,10 +21,32 @@ struct index_error : std::out_of_range {
   using std::out_of_range::out_of_range;
 };
 
-/// A file cannot be read, or what it says cannot be used. The message begins with the file.
+namespace detail {
+
+/// The text in one line of bearable length: control characters as \xNN, and what is beyond the
+/// limit left out. Names in hostile files may hold anything.
+inline std::string in_one_line(std::string_view text) {
+  constexpr std::size_t kLongest = 2000;
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string line;
+  for (const char c : text.substr(0, kLongest)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte != 0x7f) {
+      line += c;
+    } else {
+      line += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
+    }
+  }
+  return line + (text.size() > kLongest ? "..." : "");
+}
+
+}  // namespace detail
+
+/// A file cannot be read, or what it says cannot be used. The message begins with the file, and the
+/// fault is one line.
 struct load_error : std::runtime_error {
   load_error(std::string_view file, std::string_view fault)
-      : std::runtime_error(std::string(file) + ": " + std::string(fault)) {}
+      : std::runtime_error(std::string(file) + ": " + detail::in_one_line(fault)) {}
 };
 
 /// A file is sound, but asks for mathematics that plumb does not have.

@@ -1,11 +1,10 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <queue>
-#include <string_view>
+#include <span>
 #include <tuple>
 #include <unordered_map>
 #include <vector>
@@ -14,22 +13,25 @@
 
 namespace plumb::detail {
 
-/// Byte-pair encoding: a piece of text starts as one token a byte, and as long as there are
-/// neighbours for which a merge is known, the pair whose merge has the lowest rank, among equals
-/// the leftmost, becomes one token. Source: arXiv:1508.07909, algorithm 1, applied to new text.
-class BytePairs {
+/// Byte-pair encoding: as long as there are neighbours for which a merge is known, the pair whose
+/// merge has the lowest rank, among equals the leftmost, becomes one token. Each merge leaves one
+/// token less, so it ends whatever the merges are.
+/// Source: arXiv:1508.07909, algorithm 1, applied to new text.
+class PairMerges {
  public:
-  /// bytes[b] is the token of byte b.
-  explicit BytePairs(const std::array<TokenId, 256>& bytes) : bytes_(bytes) {}
-
-  /// Adds the merge of the next rank: left right -> merged. False if the pair has one already.
-  bool add_merge(TokenId left, TokenId right, TokenId merged) {
-    return merges_.try_emplace(key(left, right), Merge{merges_.size(), merged}).second;
+  /// Adds a merge: left right -> merged. False if the pair has one already.
+  bool add(TokenId left, TokenId right, TokenId merged, std::size_t rank) {
+    return merges_.try_emplace(key(left, right), Merge{rank, merged}).second;
   }
 
-  /// Appends the tokens of the piece to `ids`. Time O(n log n), memory O(n) for n bytes.
-  void encode(std::string_view piece, TokenIds& ids) const {
-    std::vector<Symbol> symbols = split(piece);
+  /// The same with the next rank: the number of merges before it.
+  bool add(TokenId left, TokenId right, TokenId merged) {
+    return add(left, right, merged, merges_.size());
+  }
+
+  /// Appends what becomes of the tokens to `ids`. Time O(n log n), memory O(n) for n tokens.
+  void apply(std::span<const TokenId> tokens, TokenIds& ids) const {
+    std::vector<Symbol> symbols = link(tokens);
     merge(symbols);
     for (std::size_t at = 0; at < symbols.size(); at = symbols[at].next) {
       ids.push_back(symbols[at].id);
@@ -43,7 +45,7 @@ class BytePairs {
   };
 
   /// A token in a doubly linked list: `previous` and `next` are places in the vector of symbols,
-  /// and its size stands for "none". A symbol keeps the place of its first byte.
+  /// and its size stands for "none". A symbol keeps the place of its first token.
   struct Symbol {
     TokenId id = 0;
     std::size_t previous = 0;
@@ -73,11 +75,10 @@ class BytePairs {
     return static_cast<std::uint64_t>(left) << 32 | static_cast<std::uint32_t>(right);
   }
 
-  std::vector<Symbol> split(std::string_view piece) const {
-    std::vector<Symbol> symbols(piece.size());
-    for (std::size_t i = 0; i < piece.size(); ++i) {
-      const auto byte = static_cast<unsigned char>(piece[i]);
-      symbols[i] = {bytes_[byte], i == 0 ? piece.size() : i - 1, i + 1};
+  static std::vector<Symbol> link(std::span<const TokenId> tokens) {
+    std::vector<Symbol> symbols(tokens.size());
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      symbols[i] = {tokens[i], i == 0 ? tokens.size() : i - 1, i + 1};
     }
     return symbols;
   }
@@ -112,7 +113,6 @@ class BytePairs {
     candidates.push({found->second.rank, place, left, right, found->second.merged});
   }
 
-  std::array<TokenId, 256> bytes_;
   std::unordered_map<std::uint64_t, Merge> merges_;
 };
 

@@ -36,6 +36,13 @@ inline Utf8Character first_character(std::string_view text) {
   return {code, bytes};
 }
 
+/// Unicode's White_Space.
+constexpr bool is_white_space(char32_t code) {
+  return (9 <= code && code <= 13) || code == 0x20 || code == 0x85 || code == 0xa0 ||
+         code == 0x1680 || (0x2000 <= code && code <= 0x200a) || code == 0x2028 || code == 0x2029 ||
+         code == 0x202f || code == 0x205f || code == 0x3000;
+}
+
 /// Length of the longest prefix of `text` that is valid UTF-8.
 inline std::size_t valid_prefix(std::string_view text) {
   std::size_t length = 0;
@@ -90,6 +97,23 @@ inline std::optional<std::string> spelled_bytes(std::string_view spelling) {
     spelling.remove_prefix(character.bytes);
   }
   return result;
+}
+
+/// How SentencePiece and its kin spell a byte: <0x00> to <0xFF>.
+inline std::string fallback_spelling(unsigned char byte) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  return {'<', '0', 'x', kDigits[byte >> 4], kDigits[byte & 15], '>'};
+}
+
+/// The byte spelled so, or nothing.
+inline std::optional<unsigned char> fallback_byte(std::string_view spelling) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  if (spelling.size() != 6 || !spelling.starts_with("<0x") || spelling[5] != '>') {
+    return std::nullopt;
+  }
+  const std::size_t high = kDigits.find(spelling[3]), low = kDigits.find(spelling[4]);
+  if (high == kDigits.npos || low == kDigits.npos) return std::nullopt;
+  return static_cast<unsigned char>(high << 4 | low);
 }
 
 }  // namespace plumb::detail

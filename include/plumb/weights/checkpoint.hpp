@@ -11,6 +11,7 @@
 #include "plumb/core/errors.hpp"
 #include "plumb/weights/architecture.hpp"
 #include "plumb/weights/config.hpp"
+#include "plumb/weights/llama2c.hpp"
 #include "plumb/weights/safetensors.hpp"
 #include "plumb/weights/shards.hpp"
 #include "plumb/weights/stored_weight.hpp"
@@ -22,14 +23,15 @@ namespace plumb {
 /// A model at rest: what it is made of, and its named tensors. A value: edit the architecture or
 /// replace a tensor, and hand the copy to a Decoder; unchanged tensors keep sharing the file.
 struct Checkpoint {
-  std::string path;  ///< the folder, or "memory"
+  std::string path;  ///< the folder or file, or "memory"
   Architecture architecture;
   Tensors tensors;
 
   /// Reads config.json and maps model.safetensors of a folder, or its shards; nothing is widened
   /// yet. Tensors get the names of their layout where a checkpoint leaves out the prefix, or stores
   /// a tied embedding as the head alone.
-  /// Throws load_error when either is missing, malformed, or does not fit the other.
+  /// A .bin file is one of llama2.c.
+  /// Throws load_error when a file is missing, malformed, or does not fit the other.
   static Checkpoint open(const std::filesystem::path& folder);
 
   /// Throws load_error naming the tensor when there is none of this name.
@@ -89,6 +91,10 @@ inline void adopt_names(const Architecture& architecture, Tensors& tensors) {
 
 inline Checkpoint Checkpoint::open(const std::filesystem::path& folder) {
   std::error_code code;
+  if (folder.extension() == ".bin" && std::filesystem::is_regular_file(folder, code)) {
+    auto [architecture, tensors] = read_llama2c(folder);
+    return {folder.string(), std::move(architecture), std::move(tensors)};
+  }
   if (!std::filesystem::is_directory(folder, code)) {
     throw load_error(folder.string(), "no such folder");
   }

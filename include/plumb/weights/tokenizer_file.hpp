@@ -2,16 +2,12 @@
 
 #include <array>
 #include <cstddef>
-#include <cstdint>
 #include <filesystem>
-#include <functional>
-#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -20,146 +16,196 @@
 #include "plumb/weights/bpe.hpp"
 #include "plumb/weights/byte_level.hpp"
 #include "plumb/weights/json.hpp"
+#include "plumb/weights/normalizer.hpp"
 #include "plumb/weights/token_ids.hpp"
+#include "plumb/weights/tokenizer_object.hpp"
+#include "plumb/weights/tokenizer_parts.hpp"
+#include "plumb/weights/word_pattern.hpp"
 
-/// tokenizer.json -> the parts of a byte-level BPE tokenizer. What may change the ids and is not
-/// implemented is refused by name, never ignored.
+/// tokenizer.json -> the parts of a BPE tokenizer. What may change the ids and is not implemented
+/// is refused by name, never ignored.
 namespace plumb::detail {
 
-struct TextHash {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view text) const {
-    return std::hash<std::string_view>()(text);
-  }
-};
-
-using TokensByText = std::unordered_map<std::string, TokenId, TextHash, std::equal_to<>>;
-
-/// The number, or what the value is instead.
-inline std::string shown(const nlohmann::json& value) {
-  return value.is_number() ? value.dump() : "of type " + std::string(value.type_name());
+/// The text of a {"String": ...} pattern.
+inline std::string read_string_pattern(TokenizerObject& step) {
+  TokenizerObject pattern = step.object("pattern");
+  std::string text = pattern.text("String");
+  if (text.empty()) pattern.refuse("String", "is empty");
+  pattern.finish();
+  return text;
 }
 
-/// One JSON object of the file, read key by key. Remembers which keys were asked for, so that
-/// `finish` can refuse the others. null counts as absent. Throws load_error naming the key.
-class TokenizerObject {
+inline Replace read_replace(TokenizerObject& step) {
+  std::string from = read_string_pattern(step);
+  return {std::move(from), step.text("content")};
+}
+
+inline Normalizer read_normalizer(TokenizerObject& root) {
+  Normalizer steps;
+  root.for_each_step("normalizer", "normalizers",
+                     [&](TokenizerObject& step, const std::string& type) {
+                       if (type == "NFC") {
+                         if (!kHasNfc)
+                           step.refuse("type", "is \"NFC\", for which plumb needs utf8proc");
+                         steps.emplace_back(Nfc{});
+                       } else if (type == "Prepend") {
+                         steps.emplace_back(Prepend{step.text("prepend")});
+                       } else if (type == "Replace") {
+                         steps.emplace_back(read_replace(step));
+                       } else {
+                         step.refuse_text("type", {"NFC", "Prepend", "Replace"});
+                       }
+                     });
+  return steps;
+}
+
+/// always, first or never; older files have the flag add_prefix_space, true for always.
+inline PrefixScheme read_prefix_scheme(TokenizerObject& step) {
+  const bool prefix = step.flag_or("add_prefix_space", true);
+  if (step.find("prepend_scheme") == nullptr) {
+    return prefix ? PrefixScheme::always : PrefixScheme::never;
+  }
+  const std::string scheme = step.text("prepend_scheme");
+  if (!prefix && scheme != "never") step.refuse("add_prefix_space", "denies prepend_scheme");
+  if (scheme == "always") return PrefixScheme::always;
+  if (scheme == "first") return PrefixScheme::first;
+  if (scheme == "never") return PrefixScheme::never;
+  step.refuse_text("prepend_scheme", {"always", "first", "never"});
+}
+
+/// Metaspace as pre-tokenizer or decoder: whether and how it puts a space in front.
+inline PrefixScheme read_metaspace(TokenizerObject& step) {
+  if (step.text("replacement") != kMetaspace) step.refuse_text("replacement", {kMetaspace});
+  if (step.find("str_rep") != nullptr && step.text("str_rep") != kMetaspace) {
+    step.refuse_text("str_rep", {kMetaspace});
+  }
+  return read_prefix_scheme(step);
+}
+
+/// pre_tokenizer step by step.
+class PreTokenizerReader {
  public:
-  using Json = nlohmann::json;
+  explicit PreTokenizerReader(const Normalizer& normalizer) : normalizer_(normalizer) {}
 
-  /// `prefix` stands before the keys in messages: "model.".
-  TokenizerObject(const std::string& file, std::string prefix, const Json& object)
-      : file_(file), prefix_(std::move(prefix)), object_(object) {
-    if (!object.is_object()) {
-      throw load_error(file_, prefix_.empty() ? "holds no JSON object"
-                                              : "'" + prefix_.substr(0, prefix_.size() - 1) +
-                                                    "' is no JSON object");
+  void read(TokenizerObject& step, const std::string& type) {
+    if (done_) step.refuse("type", "is " + in_quotes(type) + " behind the step that ends all");
+    if (type == "ByteLevel") {
+      read_byte_level(step);
+    } else if (type == "Metaspace") {
+      read_metaspace_step(step);
+    } else if (type == "Split") {
+      read_split(step);
+    } else if (type == "Digits") {
+      words_before_ = true;
+      result.words.emplace_back(step.flag_or("individual_digits", false) ? kDigit : kNumber);
+    } else {
+      step.refuse_text("type", {"ByteLevel", "Metaspace", "Split", "Digits"});
     }
   }
 
-  [[noreturn]] void refuse(const std::string& key, const std::string& fault) const {
-    throw load_error(file_, "'" + prefix_ + key + "' " + fault);
-  }
-
-  /// The value under the key, or nullptr if it is absent or null.
-  const Json* find(const std::string& key) {
-    known_.insert(key);
-    const auto found = object_.find(key);
-    return found == object_.end() || found->is_null() ? nullptr : &*found;
-  }
-
-  const Json& require(const std::string& key) {
-    const Json* const value = find(key);
-    if (value == nullptr) refuse(key, "is missing");
-    return *value;
-  }
-
-  TokenizerObject object(const std::string& key) {
-    return {file_, prefix_ + key + ".", require(key)};
-  }
-
-  TokenizerObject element(const std::string& key, const Json& list, std::size_t index) const {
-    return {file_, prefix_ + key + "[" + std::to_string(index) + "].", list[index]};
-  }
-
-  const Json& json() const { return object_; }
-
-  std::string text(const std::string& key) {
-    const Json& value = require(key);
-    if (!value.is_string()) refuse(key, "is no string");
-    return value.get<std::string>();
-  }
-
-  bool flag_or(const std::string& key, bool fallback) {
-    const Json* const value = find(key);
-    if (value == nullptr) return fallback;
-    if (!value->is_boolean()) refuse(key, "is neither true nor false");
-    return value->get<bool>();
-  }
-
-  /// Absent, null or false.
-  void require_off(const std::string& key) {
-    if (flag_or(key, false)) refuse(key, "is true, which is not supported");
-  }
-
-  /// Absent, null or an empty string.
-  void require_no_text(const std::string& key) {
-    if (find(key) == nullptr) return;
-    const std::string value = text(key);
-    if (!value.empty()) refuse(key, "is " + in_quotes(value) + ", which is not supported");
-  }
-
-  /// Absent, null or an object whose "type" is one of these.
-  void require_type(const std::string& key, std::initializer_list<std::string_view> types) {
-    if (find(key) == nullptr) return;
-    const std::string type = object(key).text("type");
-    std::string names;
-    for (const std::string_view name : types) {
-      if (name == type) return;
-      names += std::string(name) + " or ";
-    }
-    refuse(key,
-           "is of type " + in_quotes(type) + ", which is not supported (" + names + "null is)");
-  }
-
-  /// Absent or null.
-  void require_absent(const std::string& key) {
-    const Json* const value = find(key);
-    if (value == nullptr) return;
-    if (value->is_object() && value->contains("type")) require_type(key, {});
-    refuse(key, "is not supported (null is)");
-  }
-
-  /// The value as a whole number below `end`.
-  TokenId id(const std::string& key, const Json& value, std::size_t end) const {
-    if (value.is_number_unsigned() && value.get<std::uint64_t>() < end) return value.get<TokenId>();
-    refuse(key, "has the id " + shown(value) + ", expected a whole number below " +
-                    std::to_string(end) + ", the number of tokens");
-  }
-
-  void finish() const {
-    for (const auto& [key, value] : object_.items()) {
-      if (!known_.contains(key)) {
-        refuse(in_quotes(key), "is not known to plumb, and it may change the ids");
-      }
-    }
-  }
+  PreTokenizer result;
+  bool byte_level = false;  ///< the vocabulary spells bytes
 
  private:
-  const std::string& file_;
-  std::string prefix_;
-  const Json& object_;
-  std::set<std::string> known_;
+  void read_byte_level(TokenizerObject& step) {
+    step.flag_or("trim_offsets", true);  // where tokens lie in the text, not which they are
+    step.require("add_prefix_space");
+    if (step.flag_or("add_prefix_space", false)) {
+      if (words_before_) step.refuse("add_prefix_space", "is true behind a split");
+      set_prefix(" ", PrefixScheme::always);
+    }
+    if (step.flag_or("use_regex", true)) result.words.emplace_back(kGpt2Words);
+    byte_level = done_ = true;
+  }
+
+  void read_metaspace_step(TokenizerObject& step) {
+    if (words_before_) step.refuse("type", "is \"Metaspace\" behind a split");
+    set_prefix(std::string(kMetaspace), read_metaspace(step));
+    result.steps.emplace_back(Replace{" ", std::string(kMetaspace)});
+    if (step.flag_or("split", true)) result.words.emplace_back(kMetaspaceWords);
+    done_ = true;
+  }
+
+  void read_split(TokenizerObject& step) {
+    if (step.flag_or("invert", false)) step.refuse("invert", "is true, which is not supported");
+    const std::string behavior = step.text("behavior");
+    TokenizerObject pattern = step.object("pattern");
+    if (pattern.find("String") != nullptr) {
+      // Gemma's: nothing is left to split on once spaces are spelled otherwise.
+      if (pattern.text("String") != " " || !replaces_spaces()) {
+        pattern.refuse("String", "is a split that is not supported");
+      }
+    } else {
+      if (behavior != "Isolated") step.refuse_text("behavior", {"Isolated"});
+      const std::string regex = pattern.text("Regex");
+      if (regex != kGpt2Words && regex != kLlama3Words && regex != kQwen2Words) {
+        pattern.refuse("Regex", "is not one that plumb knows (of GPT-2, Llama 3 and Qwen 2)");
+      }
+      words_before_ = true;
+      result.words.push_back(regex);
+    }
+    pattern.finish();
+  }
+
+  bool replaces_spaces() const {
+    if (normalizer_.empty()) return false;
+    const auto* const last = std::get_if<Replace>(&normalizer_.back());
+    return last != nullptr && last->from == " " && last->to.find(' ') == std::string::npos;
+  }
+
+  void set_prefix(std::string prefix, PrefixScheme scheme) {
+    result.prefix = std::move(prefix);
+    result.scheme = scheme;
+  }
+
+  const Normalizer& normalizer_;
+  bool words_before_ = false;  ///< stretches have been cut already
+  bool done_ = false;
 };
+
+/// What a decoder makes of tokens that are not spelled byte-level.
+struct Decoding {
+  Normalizer replacements;
+  bool strip_space = false;
+};
+
+inline Decoding read_decoder(TokenizerObject& root, bool byte_level) {
+  Decoding decoding;
+  root.for_each_step("decoder", "decoders", [&](TokenizerObject& step, const std::string& type) {
+    if (type == "ByteLevel" && byte_level) {
+      for (const char* const flag : {"add_prefix_space", "trim_offsets", "use_regex"}) {
+        step.flag_or(flag, true);  // say nothing about decoding
+      }
+    } else if (type == "Replace" && !byte_level) {
+      decoding.replacements.emplace_back(read_replace(step));
+    } else if (type == "Metaspace" && !byte_level) {
+      decoding.strip_space = read_metaspace(step) != PrefixScheme::never;
+      decoding.replacements.emplace_back(Replace{std::string(kMetaspace), " "});
+      step.flag_or("split", true);
+    } else if (type == "Strip" && !byte_level) {
+      if (step.text("content") != " ") step.refuse_text("content", {"a space"});
+      if (step.require("start") != 1) step.refuse("start", "is not supported (1 is)");
+      if (step.require("stop") != 0) step.refuse("stop", "is not supported (0 is)");
+      decoding.strip_space = true;
+    } else if ((type != "ByteFallback" && type != "Fuse") || byte_level) {
+      byte_level
+          ? step.refuse_text("type", {"ByteLevel"})
+          : step.refuse_text("type", {"Replace", "ByteFallback", "Fuse", "Strip", "Metaspace"});
+    }
+  });
+  return decoding;
+}
 
 struct Vocabulary {
   std::vector<std::string> texts;  ///< the bytes of each token
-  TokensByText by_text;            ///< of the tokens that are spelled byte-level, by their bytes
+  TokensByText by_text;            ///< by what they are in words
 };
 
 /// A bijection onto 0..n-1, or load_error: with gaps, the ids of added tokens would depend on the
-/// reader. Tokens that are not spelled byte-level, as <unk> in other scripts may be, are kept as
-/// they stand; no text is encoded to them.
-inline Vocabulary read_vocabulary(TokenizerObject& model) {
+/// reader. Tokens of a byte-level vocabulary that are not spelled so, as <unk> in other scripts may
+/// be, are kept as they stand; no text is encoded to them.
+inline Vocabulary read_vocabulary(TokenizerObject& model, bool byte_level, bool byte_fallback,
+                                  const Decoding& decoding) {
   const TokenizerObject vocab = model.object("vocab");
   const std::size_t size = vocab.json().size();
   Vocabulary vocabulary{std::vector<std::string>(size), {}};
@@ -171,25 +217,63 @@ inline Vocabulary read_vocabulary(TokenizerObject& model) {
       vocab.refuse(in_quotes(spelling), "has the id " + std::to_string(id) + " of another token");
     }
     taken[index] = true;
-    const std::optional<std::string> bytes = spelled_bytes(spelling);
-    vocabulary.texts[index] = bytes.value_or(spelling);
+    const auto byte = byte_fallback ? fallback_byte(spelling) : std::nullopt;
+    const auto bytes = byte_level ? spelled_bytes(spelling) : std::optional(spelling);
+    if (byte) {
+      vocabulary.texts[index] = static_cast<char>(*byte);
+    } else {
+      vocabulary.texts[index] =
+          byte_level ? bytes.value_or(spelling) : normalize(decoding.replacements, spelling);
+    }
     if (bytes) vocabulary.by_text.emplace(*bytes, id);
   }
   return vocabulary;
 }
 
-/// The token of each byte, or load_error: a text with any other byte could not be encoded.
-inline std::array<TokenId, 256> read_byte_tokens(const TokenizerObject& model,
-                                                 const TokensByText& tokens) {
-  std::array<TokenId, 256> ids{};
+/// The token of each byte, spelled by `spell`, or load_error: a text with any other byte could not
+/// be encoded.
+template <class Spell>
+ByteTokens read_byte_tokens(const TokenizerObject& model, const TokensByText& tokens,
+                            const Spell& spell) {
+  ByteTokens ids{};
   for (std::size_t byte = 0; byte < ids.size(); ++byte) {
-    const std::string text(1, static_cast<char>(byte));
-    const auto found = tokens.find(text);
-    if (found == tokens.end())
-      model.refuse("vocab", "has no token for the byte " + in_quotes(text));
+    const auto found = tokens.find(spell(static_cast<unsigned char>(byte)));
+    if (found == tokens.end()) {
+      model.refuse("vocab", "has no token for the byte " +
+                                in_quotes(std::string(1, static_cast<char>(byte))));
+    }
     ids[byte] = found->second;
   }
   return ids;
+}
+
+inline Alphabet read_alphabet(TokenizerObject& model, const TokensByText& tokens, bool byte_level,
+                              bool byte_fallback) {
+  Alphabet alphabet;
+  alphabet.characters = !byte_level;
+  alphabet.fuse_unknown = model.flag_or("fuse_unk", false);
+  const bool named = model.find("unk_token") != nullptr;
+  const std::string unknown = named ? model.text("unk_token") : std::string();
+  if (byte_level) {
+    const auto spell = [](unsigned char byte) { return std::string(1, static_cast<char>(byte)); };
+    alphabet.bytes = read_byte_tokens(model, tokens, spell);
+    return alphabet;
+  }
+  bool any = false;
+  for (unsigned byte = 0; byte < 256 && !any; ++byte) {
+    any = tokens.contains(fallback_spelling(static_cast<unsigned char>(byte)));
+  }
+  if (byte_fallback && any) {
+    alphabet.bytes = read_byte_tokens(model, tokens, fallback_spelling);
+    return alphabet;
+  }
+  if (!named) model.refuse("unk_token", "is missing, and characters may be unknown");
+  const auto found = tokens.find(unknown);
+  if (found == tokens.end()) {
+    model.refuse("unk_token", "is " + in_quotes(unknown) + ", which is no token");
+  }
+  alphabet.unknown = found->second;
+  return alphabet;
 }
 
 /// The two parts of a merge, spelled "a b" or ["a", "b"].
@@ -210,11 +294,11 @@ inline std::pair<std::string, std::string> read_pair(const TokenizerObject& mode
   return pair;
 }
 
-inline BytePairs read_merges(TokenizerObject& model, const TokensByText& tokens) {
+inline PairMerges read_merges(TokenizerObject& model) {
   const nlohmann::json& vocab = model.require("vocab");
   const nlohmann::json& merges = model.require("merges");
   if (!merges.is_array()) model.refuse("merges", "is no array");
-  BytePairs pairs(read_byte_tokens(model, tokens));
+  PairMerges pairs;
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
     const std::string key = "merges[" + std::to_string(rank) + "]";
     const auto [left, right] = read_pair(model, key, merges[rank]);
@@ -225,101 +309,111 @@ inline BytePairs read_merges(TokenizerObject& model, const TokensByText& tokens)
       return found->get<TokenId>();
     };
     const TokenId left_id = id(left), right_id = id(right);
-    if (!pairs.add_merge(left_id, right_id, id(left + right))) {
+    if (!pairs.add(left_id, right_id, id(left + right))) {
       model.refuse(key, "is the same pair as an earlier merge");
     }
   }
   return pairs;
 }
 
-/// Added tokens in two sets: those searched for first, and those ("normalized") searched for in
-/// what the first leave over.
-struct AddedSets {
-  AddedTokens first;
-  AddedTokens second;
-};
-
 /// Reads added_tokens. One that is in the vocabulary has the id that it has there; the others
 /// follow the vocabulary in the order of the file, which is how Hugging Face numbers them whatever
-/// the file says. Sets or appends their texts.
-inline AddedSets read_added_tokens(TokenizerObject& root, const nlohmann::json& vocab,
-                                   std::vector<std::string>& texts) {
-  std::vector<AddedTokens::Token> first, second;
-  std::set<std::string> seen;
-  const nlohmann::json* const list = root.find("added_tokens");
-  if (list != nullptr && !list->is_array()) root.refuse("added_tokens", "is no array");
-  for (std::size_t i = 0; list != nullptr && i < list->size(); ++i) {
-    TokenizerObject token = root.element("added_tokens", *list, i);
+/// the file says. Sets or appends their texts. A normalized one is looked for as the normalizer
+/// spells it.
+class AddedTokensReader {
+ public:
+  AddedTokensReader(const nlohmann::json& vocab, bool byte_level, const Normalizer& normalizer,
+                    const Decoding& decoding, std::vector<std::string>& texts)
+      : vocab_(vocab),
+        byte_level_(byte_level),
+        normalizer_(normalizer),
+        decoding_(decoding),
+        texts_(texts) {}
+
+  void read(TokenizerObject& token) {
     const std::string content = token.text("content");
     if (content.empty()) token.refuse("content", "is empty");
-    if (!seen.insert(content).second)
+    const auto refuse_twice = [&] {
       token.refuse("content", in_quotes(content) + " appears twice");
-    const auto known = vocab.find(content);
-    const auto expected = known != vocab.end() ? known->get<TokenId>() : std::ssize(texts);
+    };
+    if (names_.contains(content)) refuse_twice();
+    const TokenId id = read_id(token, content);
+    token.require_off("single_word");
+    token.flag_or("special", false);  // says what decoders may leave out
+    const bool normalized = token.flag_or("normalized", false);
+    AddedToken added{normalized ? normalize(normalizer_, content) : content, id,
+                     token.flag_or("lstrip", false), token.flag_or("rstrip", false)};
+    if (added.content.empty()) token.refuse("content", "is empty when normalized");
+    if (!contents_[normalized].insert(added.content).second) refuse_twice();
+    names_.emplace(content, id);
+    texts_[static_cast<std::size_t>(id)] =
+        byte_level_ ? content : normalize(decoding_.replacements, content);
+    lists_[normalized].push_back(std::move(added));
+    token.finish();
+  }
+
+  void finish(TokenizerParts& parts) && {
+    parts.added = {AddedTokens(std::move(lists_[0])), AddedTokens(std::move(lists_[1]))};
+    parts.names = std::move(names_);
+  }
+
+ private:
+  TokenId read_id(TokenizerObject& token, const std::string& content) {
+    const auto known = vocab_.find(content);
+    const auto expected =
+        known != vocab_.end() ? known->get<TokenId>() : static_cast<TokenId>(texts_.size());
     const nlohmann::json& given = token.require("id");
     if (!given.is_number_unsigned() || given != expected) {
       token.refuse("id", "is " + shown(given) + ", expected " + std::to_string(expected) +
                              " (its id in the vocabulary, or the next after it)");
     }
     // Its id would stand for two texts: those bytes and, as in the file, itself.
-    if (known != vocab.end() && spelled_bytes(content).value_or(content) != content) {
+    const bool in_vocabulary = known != vocab_.end();
+    if (in_vocabulary && byte_level_ && spelled_bytes(content).value_or(content) != content) {
       token.refuse("content", in_quotes(content) + " is the spelling of other bytes");
     }
-    if (known == vocab.end()) texts.emplace_back();
-    texts[static_cast<std::size_t>(expected)] = content;
-    for (const char* const flag : {"single_word", "lstrip", "rstrip"}) token.require_off(flag);
-    token.flag_or("special", false);  // says what decoders may leave out
-    auto& set = token.flag_or("normalized", false) ? second : first;
-    set.emplace_back(content, static_cast<TokenId>(expected));
-    token.finish();
+    if (!in_vocabulary) texts_.emplace_back();
+    return expected;
   }
-  return {AddedTokens(std::move(first)), AddedTokens(std::move(second))};
-}
 
-/// What pre_tokenizer says about ByteLevel.
-struct PreTokenizer {
-  bool add_prefix_space = false;
-  bool use_regex = true;
+  const nlohmann::json& vocab_;
+  bool byte_level_;
+  const Normalizer& normalizer_;
+  const Decoding& decoding_;
+  std::vector<std::string>& texts_;
+  TokensByText names_;
+  std::array<std::set<std::string>, 2> contents_;  ///< [normalized]
+  std::array<std::vector<AddedToken>, 2> lists_;   ///< [normalized]
 };
 
-inline PreTokenizer read_pre_tokenizer(TokenizerObject& root) {
-  root.require("pre_tokenizer");
-  root.require_type("pre_tokenizer", {"ByteLevel"});
-  TokenizerObject object = root.object("pre_tokenizer");
-  object.text("type");
-  object.flag_or("trim_offsets", true);  // says where tokens lie in the text, not which they are
-  object.require("add_prefix_space");
-  const PreTokenizer result{object.flag_or("add_prefix_space", false),
-                            object.flag_or("use_regex", true)};
-  object.finish();
-  return result;
-}
-
-/// Refuses what else a BPE model may ask for. unk_token and fuse_unk are about characters that are
-/// not in the vocabulary; there are none, for every byte is.
+/// Refuses what else a BPE model may ask for. Files of 2019 do not say that they are BPE.
 inline void check_model(TokenizerObject& model) {
-  if (const std::string type = model.text("type"); type != "BPE") {
-    model.refuse("type", "is " + in_quotes(type) + ", which is not supported (BPE is)");
+  if (model.find("type") != nullptr && model.text("type") != "BPE") {
+    model.refuse_text("type", {"BPE"});
   }
   const nlohmann::json* const dropout = model.find("dropout");
   if (dropout != nullptr && *dropout != 0)
     model.refuse("dropout", "is not supported (0 or null is)");
-  if (model.find("unk_token") != nullptr) model.text("unk_token");
-  model.flag_or("fuse_unk", false);
   model.require_no_text("continuing_subword_prefix");
   model.require_no_text("end_of_word_suffix");
-  model.require_off("byte_fallback");
 }
 
-/// What a tokenizer.json says.
-struct TokenizerParts {
-  std::vector<std::string> texts;  ///< the bytes of each token, added ones included
-  TokensByText vocabulary;         ///< without added tokens
-  BytePairs pairs;
-  AddedSets added;
-  PreTokenizer pre_tokenizer;
-  bool ignore_merges = false;  ///< a piece that is in the vocabulary is that one token
-};
+/// Adds tokens around the text, if anything: that is for the caller to do.
+inline void check_post_processor(TokenizerObject& root) {
+  if (root.find("post_processor") == nullptr) return;
+  const auto check = [](TokenizerObject processor) {
+    const std::string type = processor.text("type");
+    if (type != "ByteLevel" && type != "TemplateProcessing") {
+      processor.refuse_text("type", {"ByteLevel", "TemplateProcessing"});
+    }
+  };
+  TokenizerObject processor = root.object("post_processor");
+  if (processor.text("type") == "Sequence") {
+    processor.for_each("processors", check);
+  } else {
+    check(processor);
+  }
+}
 
 inline TokenizerParts read_tokenizer(const std::filesystem::path& path) {
   const std::string file = path.string();
@@ -328,26 +422,36 @@ inline TokenizerParts read_tokenizer(const std::filesystem::path& path) {
   if (root.find("version") != nullptr && root.text("version") != "1.0") {
     root.refuse("version", "is not supported (1.0 is)");
   }
-  for (const char* const key : {"truncation", "padding", "normalizer"}) root.require_absent(key);
-  root.require_type("decoder", {"ByteLevel"});
-  // Adds tokens around the text, if anything: that is for the caller to do.
-  root.require_type("post_processor", {"ByteLevel", "TemplateProcessing"});
+  for (const char* const key : {"truncation", "padding"}) root.require_absent(key);
+  check_post_processor(root);
+
+  TokenizerParts parts;
+  parts.normalizer = read_normalizer(root);
+  PreTokenizerReader pre(parts.normalizer);
+  root.for_each_step("pre_tokenizer", "pretokenizers",
+                     [&](TokenizerObject& step, const std::string& type) { pre.read(step, type); });
+  parts.pre_tokenizer = std::move(pre.result);
+  const Decoding decoding = read_decoder(root, pre.byte_level);
+  parts.strip_space = decoding.strip_space;
 
   TokenizerObject model = root.object("model");
   check_model(model);
-  Vocabulary vocabulary = read_vocabulary(model);
-  BytePairs pairs = read_merges(model, vocabulary.by_text);
-  AddedSets added = read_added_tokens(root, model.require("vocab"), vocabulary.texts);
-  const PreTokenizer pre_tokenizer = read_pre_tokenizer(root);
-  const bool ignore_merges = model.flag_or("ignore_merges", false);
+  const bool byte_fallback = model.flag_or("byte_fallback", false);
+  if (pre.byte_level) model.require_off("byte_fallback");
+  Vocabulary vocabulary = read_vocabulary(model, pre.byte_level, byte_fallback, decoding);
+  parts.alphabet = read_alphabet(model, vocabulary.by_text, pre.byte_level, byte_fallback);
+  parts.merges = read_merges(model);
+  parts.ignore_merges = model.flag_or("ignore_merges", false);
   model.finish();
+
+  parts.texts = std::move(vocabulary.texts);
+  parts.vocabulary = std::move(vocabulary.by_text);
+  AddedTokensReader added(model.require("vocab"), pre.byte_level, parts.normalizer, decoding,
+                          parts.texts);
+  root.for_each("added_tokens", [&](TokenizerObject token) { added.read(token); });
+  std::move(added).finish(parts);
   root.finish();
-  return {std::move(vocabulary.texts),
-          std::move(vocabulary.by_text),
-          std::move(pairs),
-          std::move(added),
-          pre_tokenizer,
-          ignore_merges};
+  return parts;
 }
 
 }  // namespace plumb::detail
