@@ -227,7 +227,7 @@ Vector<double> start_vector(const QuadraticForm<T>& form, const NeuronRows& rows
 /// Searches in S, and measures what was found in double.
 template <class S, class T>
 Eigenpair search_in(const QuadraticForm<T>& form, const NeuronRows& rows,
-                 const EigenpairOptions& options) {
+                    const EigenpairOptions& options) {
   const double accuracy = tolerance<T>(options);
   Search<S> search(start_vector(form, rows, options.seed).template cast<S>(), options, accuracy);
   while (!search.done()) search.advance(form.apply(search.next()));
