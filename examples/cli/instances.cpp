@@ -1,5 +1,6 @@
 // The heavy templates, compiled once for the program, the examples, the tests and the benches.
 #include "plumb/model/decoder.hpp"
+#include "plumb/spike/census.hpp"
 #include "plumb/trace/trace.hpp"
 
 namespace plumb {
@@ -13,5 +14,8 @@ template Trace<float> trace(const Decoder<float>&, const TokenIds&, const Sequen
                             const TraceOptions&, NoTap);
 template Trace<double> trace(const Decoder<double>&, const TokenIds&, const Sequence&,
                              const TraceOptions&, NoTap);
+
+template spike::Census spike::census(const Decoder<float>&, const CensusOptions&);
+template spike::Census spike::census(const Decoder<double>&, const CensusOptions&);
 
 }  // namespace plumb
