@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -45,10 +46,20 @@ QuadraticForm<T> quadratic_form(const FeedForwardView<T>& view, Index channel) {
 
 /// Sizes of one form.
 struct FormNorms {
-  double trace = 0;    ///< tr S_k = sum_j w_kj g_j.u_j
-  double form = 0;     ///< ||S_k||_F; bounds every |eigenvalue|
-  double product = 0;  ///< ||U_k||_F
-  double mass = 0;     ///< sum_j |w_kj| ||g_j|| ||u_j||; |F_k(x)| <= mass ||x||^2
+  double trace = 0;     ///< tr S_k = sum_j w_kj g_j.u_j
+  double form = 0;      ///< ||S_k||_F; bounds every |eigenvalue|
+  double product = 0;   ///< ||U_k||_F
+  double mass = 0;      ///< sum_j |w_kj| ||g_j|| ||u_j||; |F_k(x)| <= mass ||x||^2
+  double rounding = 0;  ///< what the squares of `form` and `product` may be off by
+
+  /// For any unit v with rho = v' S v and residual = ||S v - rho v||: a bound of the norm of S on
+  /// the complement of v, sqrt(||S||_F^2 - rho^2 - 2 residual^2). Bounds |lambda|_2 if v is an
+  /// eigenvector.
+  double remainder(double rho, double residual) const {
+    const double squares = form * form - rho * rho - 2 * residual * residual;
+    return std::isfinite(squares) ? std::sqrt(std::max(0.0, squares) + rounding)
+                                  : std::numeric_limits<double>::infinity();
+  }
 };
 
 /// Sizes of the rows that a neuron reads with, gain included.
@@ -103,9 +114,10 @@ Vector<S> through_neurons(const FeedForwardView<T>& view, const Vector<S>& x,
 
 /// Row r of the result is S_k v_r, v_r row r of `vectors` and k = channels[r]: two products with
 /// W_gate and two with W_up for all rows together, a tile of neurons at a time.
-template <class S, class T>
+/// observe(first, z, y) sees the projections (rows, tile) of neurons from `first` on.
+template <class S, class T, class Observe>
 Matrix<S> apply_each(const FeedForwardView<T>& view, const std::vector<Index>& channels,
-                     const Matrix<S>& vectors) {
+                     const Matrix<S>& vectors, const Observe& observe) {
   const Vector<S> gain = view.gain.template cast<S>();
   const Matrix<S> scaled = vectors * gain.asDiagonal();
   Matrix<S> sum = Matrix<S>::Zero(vectors.rows(), vectors.cols());
@@ -115,6 +127,7 @@ Matrix<S> apply_each(const FeedForwardView<T>& view, const std::vector<Index>& c
     const MatrixRef<S> u = view.up.middleRows(first, rows).template cast<S>();
     z.noalias() = scaled * g.transpose();
     y.noalias() = scaled * u.transpose();
+    observe(first, z, y);
     for (Index r = 0; r < z.rows(); ++r) {
       const RowVector<S> half = view.down.row(channels[static_cast<std::size_t>(r)])
                                     .segment(first, rows)
@@ -128,6 +141,15 @@ Matrix<S> apply_each(const FeedForwardView<T>& view, const std::vector<Index>& c
     sum.noalias() += y * u;
   });
   return sum * gain.asDiagonal();
+}
+
+/// 8 gamma_{2 hidden + 2 f + 8} mass^2: what rounding may add to a squared Frobenius norm that is
+/// computed without forming S_k. It is relative to the mass, not to the norm: neurons may cancel.
+template <class T>
+double norm_rounding(const FeedForwardView<T>& view, double mass) {
+  const double n = 2 * static_cast<double>(view.hidden() + view.neurons()) + 8;
+  const double unit = std::numeric_limits<double>::epsilon() / 2;
+  return 8 * n * unit / (1 - n * unit) * mass * mass;
 }
 
 /// Rows [first, first + rows) of a weight matrix with the gain folded in, in double.
@@ -206,15 +228,16 @@ FormNorms form_norms(const QuadraticForm<T>& form) {
     }
   });
   const auto rows = neuron_rows(view);
-  return {w.dot(rows.product), std::sqrt(squares), std::sqrt(product_squares),
-          w.cwiseAbs().dot(rows.gate.cwiseProduct(rows.up))};
+  const double mass = w.cwiseAbs().dot(rows.gate.cwiseProduct(rows.up));
+  return {w.dot(rows.product), std::sqrt(squares), std::sqrt(product_squares), mass,
+          detail::norm_rounding(view, mass)};
 }
 
 /// Sizes of the forms of all channels at once, through Gram matrices over neurons (ours):
 ///   ||U_k||_F^2 = w_k' [(G G') .* (U U')] w_k,   ||S_k||_F^2 = (||U_k||_F^2 + w_k' [X .* X'] w_k)
 ///   / 2,
-/// X = G U'. The f by f matrices are made a tile at a time. Squares are off by
-/// 8 gamma_{2 hidden + 2 f + 8} mass^2 at most; a negative one is 0.
+/// X = G U'. The f by f matrices are made a tile at a time. A square that
+/// rounding makes negative is 0.
 /// Cost: 3 hidden f^2 multiplications; memory 256 * (4 hidden + 2 channels) numbers.
 template <class T>
 std::vector<FormNorms> form_norms(const FeedForwardView<T>& view) {
@@ -250,8 +273,10 @@ std::vector<FormNorms> form_norms(const FeedForwardView<T>& view) {
   for (Index k = 0; k < channels; ++k) {
     const RowVector<double> w = view.down.row(k).template cast<double>();
     const double squares = (product[k] + crossed[k]) / 2;
+    const double mass = w.cwiseAbs().dot(lengths.transpose());
     norms.push_back({w.dot(shapes.product.transpose()), std::sqrt(std::max(0.0, squares)),
-                     std::sqrt(std::max(0.0, product[k])), w.cwiseAbs().dot(lengths.transpose())});
+                     std::sqrt(std::max(0.0, product[k])), mass,
+                     detail::norm_rounding(view, mass)});
   }
   return norms;
 }
