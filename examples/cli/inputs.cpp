@@ -49,6 +49,16 @@ std::string model_folder(const Options& options) {
   return options.model.empty() ? bundled_model().string() : options.model;
 }
 
+std::optional<plumb::Tokenizer> naming_tokenizer(const plumb::Checkpoint& checkpoint) {
+  const auto file = fs::path(checkpoint.path) / "tokenizer.json";
+  if (!fs::exists(file)) return std::nullopt;
+  try {
+    return plumb::Tokenizer::open(file);
+  } catch (const plumb::load_error&) {
+    return std::nullopt;
+  }
+}
+
 std::vector<std::string> Inputs::token_texts(const plumb::TokenIds& ids) const {
   std::vector<std::string> list;
   if (!tokenizer) return list;
@@ -69,11 +79,8 @@ Inputs read_inputs(const Options& options, const plumb::Checkpoint& checkpoint) 
   }
   if (needs_tokenizer) {
     inputs.tokenizer = plumb::Tokenizer::open(tokenizer_file);
-  } else if (fs::exists(tokenizer_file)) {
-    try {  // only to name tokens in the report, so ids alone must do without it
-      inputs.tokenizer = plumb::Tokenizer::open(tokenizer_file);
-    } catch (const plumb::load_error&) {
-    }
+  } else {
+    inputs.tokenizer = naming_tokenizer(checkpoint);
   }
 
   const bool prepend = needs_tokenizer && !options.no_bos && architecture.bos_token_id.has_value();

@@ -12,6 +12,9 @@
 /// The folder that --model names, or the bundled checkpoint.
 std::string model_folder(const Options& options);
 
+/// The tokenizer beside the model, only to name tokens: absent if it is missing or cannot be used.
+std::optional<plumb::Tokenizer> naming_tokenizer(const plumb::Checkpoint& checkpoint);
+
 /// What the model will read.
 struct Inputs {
   std::vector<plumb::TokenIds> texts;
