@@ -43,7 +43,9 @@ template <class S, class T>
 class Scan {
  public:
   Scan(const FeedForwardView<T>& view, const ScanOptions& options)
-      : view_(view), options_(options), rows_(neuron_rows(view)) {}
+      : view_(view), options_(options), rows_(neuron_rows(view)) {
+    options_.pair.second = false;
+  }
 
   /// Runs the channels that take() gives, until it gives none, and hands each pair to keep().
   template <class Take, class Keep>
@@ -146,7 +148,7 @@ class Scan {
   }
 
   const FeedForwardView<T>& view_;
-  const ScanOptions& options_;
+  ScanOptions options_;
   NeuronRows rows_;
   std::vector<Slot> slots_;
 };
@@ -165,7 +167,8 @@ void scan(const FeedForwardView<T>& view, const ScanOptions& options, const Take
 }  // namespace detail
 
 /// The leading eigenpairs of the given channels, in their order, as leading_eigenpair finds them
-/// one by one: batched Lanczos, with matrix products for all channels that are still searched.
+/// one by one with options.second off: batched Lanczos, with matrix products for all channels that
+/// are still searched.
 /// Throws index_error for a channel outside the block, shape_error when it has no quadratic form.
 /// Cost: 4 * hidden * f multiplications an application and channel. Memory beside the result:
 /// options.memory for bases, and with norms 256 * (4 hidden + 2 channels) numbers.
