@@ -1,9 +1,8 @@
 #include "plumb/report/anatomy.hpp"
 
-#include <chrono>
 #include <functional>
 #include <iostream>
-#include <unistd.h>
+#include <string>
 #include <vector>
 
 #include "inputs.hpp"
@@ -11,39 +10,13 @@
 #include "output.hpp"
 #include "plumb/core/errors.hpp"
 #include "plumb/model/decoder.hpp"
+#include "plumb/report/amplifier.hpp"
 #include "plumb/report/anatomy_json.hpp"
 #include "plumb/report/anatomy_text.hpp"
 #include "plumb/sink/importance.hpp"
 #include "plumb/trace/trace.hpp"
 #include "plumb/trace/trace_file.hpp"
-
-namespace {
-
-/// A tap that says how far a pass is, on a terminal, once it has taken over a second.
-class Progress {
- public:
-  Progress(bool quiet, plumb::Index layers)
-      : shown_(!quiet && ::isatty(STDERR_FILENO) == 1), layers_(layers) {}
-  ~Progress() {
-    if (printed_) std::cerr << "\r\033[K";
-  }
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
-
-  void operator()(plumb::Index layer, plumb::site::residual, plumb::Matrix<float>&) {
-    if (!shown_ || std::chrono::steady_clock::now() - start_ < std::chrono::seconds(1)) return;
-    std::cerr << "\rlayer " << layer << " of " << layers_ << std::flush;
-    printed_ = true;
-  }
-
- private:
-  bool shown_;
-  bool printed_ = false;
-  plumb::Index layers_;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
-
-}  // namespace
+#include "progress.hpp"
 
 int run_anatomy(const Options& options) {
   const plumb::Decoder<float> model(plumb::Checkpoint::open(model_folder(options)));
@@ -60,11 +33,16 @@ int run_anatomy(const Options& options) {
   for (const auto& ids : inputs.texts) {
     plumb::sink::AttentionReceived received(model.architecture().layers, model.architecture().heads,
                                             static_cast<plumb::Index>(ids.size()));
-    Progress progress(options.quiet, model.architecture().layers);
+    Progress progress(options.quiet);
+    const auto tell = [&](plumb::Index layer, plumb::site::residual, plumb::Matrix<float>&) {
+      progress.show("layer " + std::to_string(layer) + " of " +
+                    std::to_string(model.architecture().layers));
+    };
     const auto trace =
         plumb::trace(model, ids, plumb::TraceOptions{.attention = !options.trace.empty()},
-                     plumb::taps{std::ref(received), std::ref(progress)});
-    texts.push_back(plumb::report::dissect(trace, received));
+                     plumb::taps{std::ref(received), tell});
+    auto& text = texts.emplace_back(plumb::report::dissect(trace, received));
+    text.amplifiers = plumb::report::amplifiers(model, trace, text.outliers, text.life);
     if (!options.trace.empty()) {
       write_file(options.trace, [&](std::ostream& out) { plumb::write_trace(out, trace); });
     }
@@ -75,14 +53,7 @@ int run_anatomy(const Options& options) {
   if (options.json != "-") {
     plumb::report::print(std::cout, anatomy, checkpoint, names, inputs.bos_prepended);
   }
-  if (!options.json.empty()) {
-    const auto json = plumb::report::dump(
-        plumb::report::to_json(anatomy, checkpoint, names, inputs.bos_prepended));
-    if (options.json == "-") {
-      std::cout << json;
-    } else {
-      write_file(options.json, [&](std::ostream& out) { out << json; });
-    }
-  }
+  write_json(options.json, plumb::report::dump(plumb::report::to_json(anatomy, checkpoint, names,
+                                                                      inputs.bos_prepended)));
   return 0;
 }

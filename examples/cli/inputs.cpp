@@ -46,8 +46,12 @@ plumb::TokenIds admit(plumb::TokenIds ids, const std::string& name, const Option
   return ids;
 }
 
-/// The model's tokenizer. Ids alone must do without one, for it only names tokens in the report:
-/// then a fault is said in one line, and the tokens go without names.
+}  // namespace
+
+std::string model_folder(const Options& options) {
+  return options.model.empty() ? bundled_model().string() : options.model;
+}
+
 std::optional<plumb::Tokenizer> open_tokenizer(const plumb::Checkpoint& checkpoint, bool needed,
                                                bool quiet) {
   const fs::path model = checkpoint.path;
@@ -65,12 +69,6 @@ std::optional<plumb::Tokenizer> open_tokenizer(const plumb::Checkpoint& checkpoi
     if (!quiet) std::cerr << "plumb: " << error.what() << "; tokens go without their texts\n";
     return std::nullopt;
   }
-}
-
-}  // namespace
-
-std::string model_folder(const Options& options) {
-  return options.model.empty() ? bundled_model().string() : options.model;
 }
 
 std::vector<std::string> Inputs::token_texts(const plumb::TokenIds& ids) const {

@@ -12,6 +12,12 @@
 /// The folder that --model names, or the bundled checkpoint.
 std::string model_folder(const Options& options);
 
+/// The tokenizer beside the model. When it is `needed`, throws if it is missing or cannot be used;
+/// otherwise it only names tokens in the report, so a fault is said in one line (unless `quiet`)
+/// and there is none.
+std::optional<plumb::Tokenizer> open_tokenizer(const plumb::Checkpoint& checkpoint, bool needed,
+                                               bool quiet);
+
 /// What the model will read.
 struct Inputs {
   std::vector<plumb::TokenIds> texts;

@@ -34,6 +34,10 @@ void add_common(CLI::App& command, Options& options) {
   command.add_flag("--quiet", options.quiet, "no progress on standard error");
 }
 
+void add_json(CLI::App& command, Options& options) {
+  command.add_option("--json", options.json, "write the report as JSON (- for standard output)");
+}
+
 void add_texts(CLI::App& command, Options& options) {
   const auto list = [&](const char* name, std::vector<std::string>& values, const char* help) {
     command.add_option(name, values, help)
@@ -61,8 +65,25 @@ int main(int argc, char** argv) {
   auto* anatomy = app.add_subcommand("anatomy", "the life of the spike, and where attention goes");
   add_common(*anatomy, options);
   add_texts(*anatomy, options);
-  anatomy->add_option("--json", options.json, "write the report as JSON (- for standard output)");
+  add_json(*anatomy, options);
   anatomy->add_option("--trace", options.trace, "write every activation as safetensors");
+
+  auto* directions =
+      app.add_subcommand("directions", "what each channel of the feed-forward blocks amplifies");
+  add_common(*directions, options);
+  directions->add_option("--layer", options.layer, "one layer (default: all)");
+  directions->add_option("--channels", options.channels,
+                         "all, or a list such as 3,61 (default: those of largest |lambda|)");
+  directions->add_option("--top", options.top, "channels to list (default: 20, or all asked for)");
+  directions->add_flag("--vectors", options.vectors, "write the directions into the JSON");
+  add_json(*directions, options);
+
+  auto* census = app.add_subcommand("census", "every token of the vocabulary at position 0");
+  add_common(*census, options);
+  census->add_option("--absolute", options.absolute, "a token spikes above this (default: 100)");
+  census->add_option("--relative", options.relative,
+                     "and at this many times the median at least (default: 1000)");
+  add_json(*census, options);
 
   try {
     app.parse(argc, argv);
@@ -70,7 +91,7 @@ int main(int argc, char** argv) {
     return app.exit(help_or_version);
   } catch (const CLI::RequiredError&) {
     std::cerr << "plumb: " << (argc > 1 ? "no command " + std::string(argv[1]) : "no command")
-              << "; there are info and anatomy (plumb --help)\n";
+              << "; there are info, anatomy, directions and census (plumb --help)\n";
     return kBadInput;
   } catch (const CLI::ParseError& error) {
     std::cerr << "plumb: " << error.what() << " (plumb --help lists what there is)\n";
@@ -79,7 +100,10 @@ int main(int argc, char** argv) {
 
   try {
     if (options.threads > 0) plumb::set_threads(options.threads);
-    const int status = info->parsed() ? run_info(options) : run_anatomy(options);
+    const int status = info->parsed()         ? run_info(options)
+                       : directions->parsed() ? run_directions(options)
+                       : census->parsed()     ? run_census(options)
+                                              : run_anatomy(options);
     if (!std::cout.flush()) {
       std::cerr << "plumb: standard output cannot be written\n";
       return kBadInput;

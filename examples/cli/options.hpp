@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,19 @@ struct Options {
   int threads = 0;    ///< 0: what OpenMP chooses
   std::string json;   ///< a file, "-" for standard output, or empty
   std::string trace;  ///< a file, or empty
+
+  // directions
+  std::optional<long> layer;
+  std::string channels;     ///< "all", a list such as "3,61", or empty
+  std::optional<long> top;  ///< channels to list
+  bool vectors = false;     ///< the directions themselves go into the JSON
+
+  // census
+  std::optional<double> absolute, relative;  ///< the rule of a massive entry
 };
 
 /// The subcommands. They throw on bad input and return the exit status otherwise.
 int run_info(const Options& options);
 int run_anatomy(const Options& options);
+int run_directions(const Options& options);
+int run_census(const Options& options);

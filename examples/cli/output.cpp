@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
+#include <iostream>
 #include <string>
 #include <unistd.h>
 
@@ -70,4 +71,12 @@ void write_file(const std::filesystem::path& path,
   write(out);
   out.close();
   if (!out || std::rename(name.c_str(), path.c_str()) != 0) refuse(path);
+}
+
+void write_json(const std::string& file, const std::string& json) {
+  if (file == "-") {
+    std::cout << json;
+  } else if (!file.empty()) {
+    write_file(file, [&](std::ostream& out) { out << json; });
+  }
 }

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <functional>
 #include <ostream>
+#include <string>
 
 /// Writes a file whole or not at all: into a temporary file beside it, which is renamed when it is
 /// complete and removed when anything goes wrong, Ctrl-C included. Throws plumb::load_error naming
@@ -11,3 +12,6 @@ void write_file(const std::filesystem::path& path, const std::function<void(std:
 
 /// Throws plumb::load_error unless a file could be made at `path`: said before the work starts.
 void require_writable(const std::filesystem::path& path);
+
+/// What --json says: to a file, to standard output for "-", nowhere if it is empty.
+void write_json(const std::string& file, const std::string& json);

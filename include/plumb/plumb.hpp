@@ -29,6 +29,8 @@
 
 // 5 what the spike is, what attention makes of it
 #include "plumb/sink/importance.hpp"
+#include "plumb/spike/census.hpp"
+#include "plumb/spike/jacobian_gain.hpp"
 #include "plumb/spike/eigenpair.hpp"
 #include "plumb/spike/eigenpairs.hpp"
 #include "plumb/spike/feed_forward_view.hpp"
@@ -37,6 +39,8 @@
 #include "plumb/spike/life_cycle.hpp"
 #include "plumb/spike/neuron.hpp"
 #include "plumb/spike/outliers.hpp"
+#include "plumb/spike/quadratic_fit.hpp"
+#include "plumb/spike/write_budget.hpp"
 #include "plumb/spike/quadratic_form.hpp"
 #include "plumb/spike/split.hpp"
 #include "plumb/spike/trigger_cone.hpp"
@@ -45,5 +49,10 @@
 #include "plumb/report/anatomy.hpp"
 #include "plumb/report/anatomy_json.hpp"
 #include "plumb/report/anatomy_text.hpp"
+#include "plumb/report/census_json.hpp"
+#include "plumb/report/census_text.hpp"
+#include "plumb/report/directions.hpp"
+#include "plumb/report/directions_json.hpp"
+#include "plumb/report/directions_text.hpp"
 #include "plumb/report/model.hpp"
 #include "plumb/report/table.hpp"

@@ -25,6 +25,9 @@ TEST_CASE("anatomy of the bundled model needs no arguments and tells the known s
   CHECK(says(run.out, "step-up    layer 0 feed_forward writes 52.87"));
   CHECK(says(run.out, "step-down  none"));
   CHECK(says(run.out, "53.61 53.84 54.86 54.88 48.75 60.97"));
+  CHECK(says(run.out, "Amplifier: F(x) = lambda (s.x)^2"));
+  CHECK(says(run.out, "52.870       53.626       0.095    -0.850"));
+  CHECK(says(run.out, "the spectral part is proven to be at most 2.59"));
   CHECK(says(run.out, "6 of 12 by Gu et al."));
   CHECK(says(run.out, "5 of 12 by later queries"));
 }
@@ -41,6 +44,29 @@ TEST_CASE("--json - writes the report as JSON and no table") {
   CHECK(json["spike"]["step_up"][0]["channel"] == 61);
   CHECK(json["spike"]["step_up"][0]["write"].get<double>() == Approx(52.87).margin(0.005));
   CHECK(json["sink"]["ratio_first_token"] == 0.5);
+
+  REQUIRE(json["amplifier"].size() == 1);
+  const auto& amplifier = json["amplifier"][0];
+  CHECK(amplifier["layer"] == 0);
+  CHECK(amplifier["channel"] == 61);
+  CHECK(amplifier["position"] == 0);
+  const auto near = [&](const char* field, double want, double margin) {
+    INFO(field);
+    CHECK(amplifier[field].get<double>() == Approx(want).margin(margin));
+  };
+  near("value", 52.870, 5e-4);
+  near("quadratic", 53.721, 5e-4);
+  near("rank_one", 53.626, 5e-4);
+  near("spectral_remainder", 0.095, 5e-4);
+  near("gating_remainder", -0.850, 5e-4);
+  near("lambda1", 0.9154, 5e-5);
+  near("lambda2_abs", 0.2758, 5e-5);
+  near("energy_share", 0.785, 5e-4);
+  near("alignment", 0.915, 5e-4);
+  near("neuron_share", 0.992, 5e-4);
+  near("neuron_cosine", -0.804, 5e-4);
+  near("certificate", 2.59, 5e-3);
+  CHECK(amplifier["neuron"] == 163);
 }
 
 TEST_CASE("--ids, --json and --trace files: the same run, written whole") {

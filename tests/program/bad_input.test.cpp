@@ -161,6 +161,21 @@ TEST_CASE("output that exists survives a run that fails") {
   CHECK(plumb::test::read_bytes(file) == "precious");
 }
 
+TEST_CASE("layers, channels and thresholds that do not exist are named") {
+  refused("directions --layer 6", {"--layer", "6", "layers 0..5"});
+  refused("directions --layer -1", {"--layer", "-1", "layers 0..5"});
+  refused("directions --layer two", {"two"});
+  refused("directions --channels 64", {"--channels", "64", "channels 0..63"});
+  refused("directions --channels 3,x", {"--channels", "'x' is no channel"});
+  refused("directions --channels 3,,5", {"--channels", "'' is no channel"});
+  refused("directions --top 0", {"--top", "at least 1"});
+  refused("directions --json /no/such/folder/report.json", {"/no/such/folder/report.json"});
+  refused("census --absolute -3", {"--absolute", "not negative"});
+  refused("census --relative nan", {"--relative"});
+  refused("census --model /no/such/folder", {"/no/such/folder"});
+  refused("census --text x", {"--text"});
+}
+
 TEST_CASE("unknown options and commands are named") {
   refused("anatomy --bogus", {"--bogus"});
   refused("frobnicate", {"frobnicate"});

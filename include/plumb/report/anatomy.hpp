@@ -7,6 +7,7 @@
 
 #include "plumb/core/errors.hpp"
 #include "plumb/core/linalg.hpp"
+#include "plumb/report/amplifier.hpp"
 #include "plumb/sink/importance.hpp"
 #include "plumb/spike/life_cycle.hpp"
 #include "plumb/spike/outliers.hpp"
@@ -24,10 +25,11 @@ struct TextAnatomy {
   std::vector<spike::Entry> residual;
   spike::Outliers outliers;
   spike::LifeCycle life;
-  std::optional<Ledger> account;  ///< of the token and channel that stand out most
-  Matrix<double> importance;      ///< (layers, heads), alpha of the first token, Gu et al.
-  sink::SinkRatios ratios;        ///< self_and_later
-  sink::SinkRatios later_ratios;  ///< strictly later queries
+  std::optional<Ledger> account;      ///< of the token and channel that stand out most
+  std::vector<Amplifier> amplifiers;  ///< empty unless asked for: they need the weights
+  Matrix<double> importance;          ///< (layers, heads), alpha of the first token, Gu et al.
+  sink::SinkRatios ratios;            ///< self_and_later
+  sink::SinkRatios later_ratios;      ///< strictly later queries
 };
 
 /// `received` is the attention that the keys of the same pass received.

@@ -1,22 +1,17 @@
 #pragma once
 
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "plumb/report/anatomy.hpp"
+#include "plumb/report/json.hpp"
 #include "plumb/report/model.hpp"
 #include "plumb/weights/checkpoint.hpp"
 
 namespace plumb::report {
 
 namespace detail {
-
-/// JSON has no infinity: what is not finite becomes null.
-inline nlohmann::ordered_json finite(double value) {
-  return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json();
-}
 
 inline nlohmann::ordered_json steps_json(const std::vector<spike::Step>& steps) {
   auto list = nlohmann::ordered_json::array();
@@ -63,6 +58,42 @@ inline nlohmann::ordered_json residual_json(const std::vector<spike::Entry>& pro
   return points;
 }
 
+/// Null where the law does not apply, with the reason in `obstacle`.
+inline nlohmann::ordered_json amplifier_json(const Amplifier& found) {
+  nlohmann::ordered_json json = {
+      {"layer", found.layer}, {"channel", found.channel}, {"position", found.position}};
+  if (found.obstacle != spike::Obstacle::none) {
+    json["obstacle"] = to_string(found.obstacle);
+    return json;
+  }
+  const auto& split = found.split;
+  json["post_norm"] = found.post_norm;
+  json["value"] = split.value;
+  json["quadratic"] = split.quadratic;
+  json["rank_one"] = split.rank_one;
+  json["spectral_remainder"] = split.spectral;
+  json["gating_remainder"] = split.gating;
+  json["lambda1"] = found.pair.lambda;
+  json["lambda2_abs"] = finite(found.pair.second_estimate());
+  json["energy_share"] = finite(found.pair.energy_share());
+  json["alignment"] = split.alignment;
+  json["neuron"] = nullptr;
+  if (found.neuron) {
+    json["neuron"] = found.neuron->neuron;
+    json["neuron_share"] = finite(found.neuron->share);
+    json["neuron_cosine"] = found.neuron_cosine;
+  }
+  json["certificate"] = nullptr;
+  if (found.certificate) json["certificate"] = finite(found.certificate->aligned);
+  return json;
+}
+
+inline nlohmann::ordered_json amplifiers_json(const std::vector<Amplifier>& list) {
+  auto json = nlohmann::ordered_json::array();
+  for (const auto& found : list) json.push_back(amplifier_json(found));
+  return json;
+}
+
 inline nlohmann::ordered_json sink_json(const Anatomy& anatomy) {
   auto importance = nlohmann::ordered_json::array();
   for (Index layer = 0; layer < anatomy.importance.rows(); ++layer) {
@@ -100,12 +131,8 @@ inline nlohmann::ordered_json to_json(const Anatomy& anatomy, const Checkpoint& 
             {"loss", loss}}},
           {"residual", detail::residual_json(anatomy.shown.residual)},
           {"spike", detail::spike_json(anatomy.shown)},
+          {"amplifier", detail::amplifiers_json(anatomy.shown.amplifiers)},
           {"sink", detail::sink_json(anatomy)}};
-}
-
-/// As text; bytes that are no UTF-8 (a token may end inside a character) become U+FFFD.
-inline std::string dump(const nlohmann::ordered_json& json) {
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace plumb::report

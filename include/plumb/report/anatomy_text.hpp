@@ -110,6 +110,52 @@ inline void print_spike(std::ostream& out, const TextAnatomy& text,
   print_life(out, text);
 }
 
+/// What the feed-forward block did to make the spike.
+inline void print_amplifiers(std::ostream& out, const TextAnatomy& text) {
+  Table table({{"layer"},
+               {"F"},
+               {"= rank one"},
+               {"+ spectral"},
+               {"+ gating"},
+               {"lambda"},
+               {"energy share"},
+               {"cos^2(s, x)"},
+               {"neuron"},
+               {"its share"},
+               {"cos(g, u)"}});
+  std::string remarks;
+  bool any = false;
+  for (const auto& found : text.amplifiers) {
+    const auto layer = std::to_string(found.layer);
+    if (found.obstacle != spike::Obstacle::none) {
+      remarks += "  layer " + layer + ": not applicable, " + to_string(found.obstacle) + "\n";
+      continue;
+    }
+    any = true;
+    const auto& split = found.split;
+    const auto share = found.pair.energy_share();
+    const auto& neuron = found.neuron;
+    table.add({layer, fixed(split.value, 3), fixed(split.rank_one, 3), fixed(split.spectral, 3),
+               fixed(split.gating, 3), number(found.pair.lambda), share ? fixed(*share, 3) : "-",
+               fixed(split.alignment, 3), neuron ? std::to_string(neuron->neuron) : "-",
+               neuron ? fixed(neuron->share, 3) : "-",
+               neuron ? fixed(found.neuron_cosine, 3) : "-"});
+    if (found.certificate) {
+      remarks += "  layer " + layer + ": the spectral part is proven to be at most " +
+                 number(found.certificate->aligned, 3) + "\n";
+    }
+    if (found.pair.status != spike::PairStatus::converged) {
+      remarks += "  layer " + layer + ": eigenpair " + to_string(found.pair.status) + "\n";
+    }
+    if (found.post_norm) remarks += "  layer " + layer + ": F before the norm on its output\n";
+  }
+  if (text.amplifiers.empty()) return;
+  out << "\nAmplifier: F(x) = lambda (s.x)^2 + spectral remainder + gating remainder, channel "
+      << text.amplifiers.front().channel << '\n';
+  if (any) out << table;
+  out << remarks;
+}
+
 inline void print_sinks(std::ostream& out, const Anatomy& anatomy) {
   constexpr Index kWidest = 8;  // heads that fit side by side
   const auto& alpha = anatomy.importance;
@@ -165,6 +211,7 @@ inline void print(std::ostream& out, const Anatomy& anatomy, const Checkpoint& c
   detail::print_tokens(out, anatomy, bos_prepended);
   detail::print_residual(out, anatomy.shown, token_texts);
   detail::print_spike(out, anatomy.shown, token_texts);
+  detail::print_amplifiers(out, anatomy.shown);
   detail::print_sinks(out, anatomy);
 }
 

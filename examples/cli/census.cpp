@@ -1,0 +1,53 @@
+#include "plumb/spike/census.hpp"
+
+#include <cmath>
+#include <iostream>
+#include <numeric>
+#include <string>
+
+#include "inputs.hpp"
+#include "options.hpp"
+#include "output.hpp"
+#include "plumb/core/errors.hpp"
+#include "plumb/model/decoder.hpp"
+#include "plumb/report/census_json.hpp"
+#include "plumb/report/census_text.hpp"
+#include "progress.hpp"
+
+namespace {
+
+void set_threshold(double& threshold, const char* option, const std::optional<double>& given) {
+  if (!given) return;
+  if (!std::isfinite(*given) || *given < 0) {
+    throw plumb::load_error(option, "must be a number that is not negative");
+  }
+  threshold = *given;
+}
+
+}  // namespace
+
+int run_census(const Options& options) {
+  const plumb::Decoder<float> model(plumb::Checkpoint::open(model_folder(options)));
+  plumb::spike::CensusOptions settings;
+  set_threshold(settings.criterion.absolute, "--absolute", options.absolute);
+  set_threshold(settings.criterion.relative, "--relative", options.relative);
+  if (!options.json.empty() && options.json != "-") require_writable(options.json);
+
+  plumb::spike::Census found;
+  {
+    Progress progress(options.quiet);
+    settings.progress = [&](plumb::Index done, plumb::Index tokens) {
+      progress.show(std::to_string(done) + " of " + std::to_string(tokens) + " tokens");
+    };
+    found = plumb::spike::census(model, settings);
+  }
+  plumb::TokenIds vocabulary(static_cast<std::size_t>(found.tokens()));
+  std::iota(vocabulary.begin(), vocabulary.end(), 0);
+  Inputs names;
+  names.tokenizer = open_tokenizer(model.checkpoint(), false, options.quiet);
+  const auto texts = names.token_texts(vocabulary);
+  if (options.json != "-") plumb::report::print(std::cout, found, model.checkpoint(), texts);
+  write_json(options.json,
+             plumb::report::dump(plumb::report::to_json(found, model.checkpoint(), texts)));
+  return 0;
+}
