@@ -64,25 +64,32 @@ struct Split {
 /// normalised one or that with the gain. p = share of energy on the c spike channels; d channels:
 ///   participation ratio <= 1 / (p^2/c + (1-p)^2/(d-c))
 ///   Hoyer >= (sqrt d - sqrt(c p) - sqrt((d-c)(1-p))) / (sqrt d - 1)
-/// Both by Cauchy-Schwarz on either part, with equality when |v| is constant on each (ours).
+///   share of channels with |v_i| < threshold >= (d - c - ||v_R||^2 / threshold^2) / d
+/// The first two by Cauchy-Schwarz on either part, with equality when |v| is constant on each; the
+/// third because no more channels off the spike can reach the threshold (ours).
 struct ConcentrationBounds {
   double participation_ratio;  ///< at most
   double hoyer;                ///< at least
+  double near_zero;            ///< at least
 };
 
 /// Absent unless 1 <= c < d and v is not zero on the spike channels. Channels are distinct.
 /// Throws index_error for a channel that there is not.
 inline std::optional<ConcentrationBounds> concentration_bounds(const VectorRef<double>& v,
-                                                               const std::vector<Index>& channels) {
-  const double largest = v.size() == 0 ? 0 : v.cwiseAbs().maxCoeff();
-  const Split split(largest == 0 ? Vector<double>(v) : Vector<double>(v / largest), channels);
+                                                               const std::vector<Index>& channels,
+                                                               double threshold = kNearZero) {
+  const Split split(v, channels);
   if (!split.applies()) return std::nullopt;
   const double d = static_cast<double>(v.size()), c = split.channels;
-  const double on = split.spike.squaredNorm(), off = split.rest.squaredNorm();
-  const double p = on / (on + off), q = off / (on + off);  // q is never 1 - p: that cancels
+  const double on = split.spike.stableNorm(), off = split.rest.stableNorm();
+  const double all = std::hypot(on, off);
+  const double p = (on / all) * (on / all), q = (off / all) * (off / all);  // 1 - p would cancel
+  // A few roundings above the quotient, so that a channel exactly at the threshold is allowed for.
+  const double reach = std::floor((off / threshold) * (off / threshold) * (1 + 1e-12));
   return ConcentrationBounds{
       1 / (p * p / c + q * q / (d - c)),
-      (std::sqrt(d) - std::sqrt(c * p) - std::sqrt((d - c) * q)) / (std::sqrt(d) - 1)};
+      (std::sqrt(d) - std::sqrt(c * p) - std::sqrt((d - c) * q)) / (std::sqrt(d) - 1),
+      (d - c - std::min(d - c, reach)) / d};
 }
 
 /// What RMSNorm makes of a residual row h with a spike, before the gain: u = h / rho,
@@ -92,30 +99,19 @@ struct NormBounds {
   double largest;  ///< max |u_i| = sqrt(d) max|h_i| / ||H||, ||H||^2 = ||h||^2 + d eps: <= sqrt(d)
   double kappa;    ///< u_i off the spike = kappa * (u_i without the spike): sqrt(R / (R + E_C))
   double rest_norm;  ///< ||u_R|| = sqrt(d E_R / (E_C + R)), at most sqrt(d) tau / sqrt(1 + tau^2)
-  double
-      near_zero;  ///< the share of channels with |u_i| < threshold is at least this: no more than
-                  ///< ||u_R||^2 / threshold^2 channels off the spike can reach it (ours)
 };
 
 /// Absent unless there are spike channels and others, and h is not zero on the former.
 /// Throws index_error for a channel that there is not.
 inline std::optional<NormBounds> norm_bounds(const VectorRef<double>& h,
-                                             const std::vector<Index>& channels, double eps,
-                                             double threshold = kNearZero) {
+                                             const std::vector<Index>& channels, double eps) {
   const Split split(h, channels);
   if (!split.applies()) return std::nullopt;
   const auto d = static_cast<double>(h.size());
   const double spike = split.spike.squaredNorm(), rest = split.rest.squaredNorm();
   const double lifted_rest = rest + d * eps, lifted = spike + lifted_rest;
-  NormBounds bounds{};
-  bounds.largest = std::sqrt(d / lifted) * h.cwiseAbs().maxCoeff();
-  bounds.kappa = std::sqrt(lifted_rest / lifted);
-  bounds.rest_norm = std::sqrt(d * (rest / lifted));
-  const double others = d - split.channels;
-  // A few roundings above the quotient, so that a channel exactly at the threshold is allowed for.
-  const double reached = bounds.rest_norm * bounds.rest_norm / (threshold * threshold);
-  bounds.near_zero = (others - std::min(others, std::floor(reached * (1 + 1e-12)))) / d;
-  return bounds;
+  return NormBounds{std::sqrt(d / lifted) * h.cwiseAbs().maxCoeff(),
+                    std::sqrt(lifted_rest / lifted), std::sqrt(d * (rest / lifted))};
 }
 
 }  // namespace plumb::collapse

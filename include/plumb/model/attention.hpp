@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 
 #include "plumb/core/errors.hpp"
 #include "plumb/core/linalg.hpp"
@@ -132,8 +133,8 @@ struct Attention {
   };
 
   template <class Tap>
-  static constexpr bool taps_maps =
-      detail::taps_site<Tap, site::logits, T> || detail::taps_site<Tap, site::weights, T>;
+  static constexpr bool heads_in_order =
+      !detail::concurrent_heads<std::remove_cvref_t<Tap>, T>::value;
 
   auto head_columns(const Matrix<T>& m, Index head) const {
     return m.middleCols(head * head_dim, head_dim);
@@ -209,9 +210,10 @@ struct Attention {
             a * head_columns(read.v, kv_head(head)).topRows(strip.keys);
       });
     };
-    if constexpr (taps_maps<Tap>) {
-      // A tap sees the strips of heads in order. Still in a parallel loop, so that each product
-      // runs in one thread, as it does without the tap, and the numbers are the same to the bit.
+    if constexpr (heads_in_order<Tap>) {
+      // Such a tap sees the strips of heads in order. Still in a parallel loop, so that each
+      // product runs in one thread, as it does without the tap, and the numbers are the same to the
+      // bit.
       parallel_for(1, [&](Index) {
         for (Index head = 0; head < heads; ++head) one_head(head);
       });
