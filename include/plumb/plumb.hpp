@@ -6,6 +6,7 @@
 // 0 vocabulary
 #include "plumb/core/array.hpp"
 #include "plumb/core/errors.hpp"
+#include "plumb/core/finding.hpp"
 #include "plumb/core/linalg.hpp"
 #include "plumb/core/parallel.hpp"
 
@@ -26,8 +27,12 @@
 #include "plumb/trace/trace.hpp"
 #include "plumb/trace/trace_file.hpp"
 
-// 5 what the spike is, what attention makes of it
+// 5 what the spike is, what normalisation and attention make of it
+#include "plumb/collapse/population.hpp"
+#include "plumb/sink/chain.hpp"
+#include "plumb/sink/heads.hpp"
 #include "plumb/sink/importance.hpp"
+#include "plumb/sink/self_sink.hpp"
 #include "plumb/spike/life_cycle.hpp"
 #include "plumb/spike/outliers.hpp"
 
@@ -35,5 +40,8 @@
 #include "plumb/report/anatomy.hpp"
 #include "plumb/report/anatomy_json.hpp"
 #include "plumb/report/anatomy_text.hpp"
+#include "plumb/report/chain.hpp"
+#include "plumb/report/collapse.hpp"
+#include "plumb/report/heads.hpp"
 #include "plumb/report/model.hpp"
 #include "plumb/report/table.hpp"

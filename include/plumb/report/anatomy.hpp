@@ -5,8 +5,11 @@
 #include <utility>
 #include <vector>
 
+#include "plumb/collapse/population.hpp"
 #include "plumb/core/errors.hpp"
 #include "plumb/core/linalg.hpp"
+#include "plumb/report/heads.hpp"
+#include "plumb/sink/chain.hpp"
 #include "plumb/sink/importance.hpp"
 #include "plumb/spike/life_cycle.hpp"
 #include "plumb/spike/outliers.hpp"
@@ -24,10 +27,12 @@ struct TextAnatomy {
   std::vector<spike::Entry> residual;
   spike::Outliers outliers;
   spike::LifeCycle life;
-  std::optional<Ledger> account;  ///< of the token and channel that stand out most
-  Matrix<double> importance;      ///< (layers, heads), alpha of the first token, Gu et al.
-  sink::SinkRatios ratios;        ///< self_and_later
-  sink::SinkRatios later_ratios;  ///< strictly later queries
+  std::optional<Ledger> account;    ///< of the token and channel that stand out most
+  Matrix<double> importance;        ///< (layers, heads), alpha of the first token, Gu et al.
+  sink::SinkRatios ratios;          ///< self_and_later
+  sink::SinkRatios later_ratios;    ///< strictly later queries
+  std::vector<HeadReport> heads;    ///< what heads do and why; empty if it was not asked for
+  std::vector<sink::Chain> chains;  ///< of first token and delimiters; likewise
 };
 
 /// `received` is the attention that the keys of the same pass received.
@@ -68,6 +73,8 @@ struct Anatomy {
   double ratio_first_token = 0;
   double ratio_first_half = 0;
   double ratio_later = 0;
+  double ratio_first_token_deviation = 0;     ///< over texts; 0 for one
+  std::optional<collapse::Profile> collapse;  ///< of the spike tokens of all texts
 };
 
 /// Throws shape_error when there is no text.
@@ -99,6 +106,9 @@ inline Anatomy combine(const std::vector<TextAnatomy>& texts) {
     }
     if (stands_out_more(text, texts[all.text_index])) all.text_index = i;
   }
+  std::vector<double> ratios;
+  for (const auto& text : texts) ratios.push_back(text.ratios.first_token);
+  all.ratio_first_token_deviation = sink::spread(ratios).deviation;
   if (with_loss > 0) all.loss = losses / static_cast<double>(with_loss);
   all.shown = texts[all.text_index];
   return all;

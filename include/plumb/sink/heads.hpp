@@ -47,6 +47,20 @@ inline Finding<HeadClass> classify(const AttentionReceived& received, Index laye
   return received.local_share(layer, head) > kLocalShare ? HeadClass::local : HeadClass::mixed;
 }
 
+/// Which key to explain in each head, (layers, heads): the strongest of a sink head, 0 elsewhere.
+inline Matrix<Index> keys_to_explain(const AttentionReceived& received,
+                                     double epsilon = kSinkEpsilon,
+                                     Queries queries = Queries::self_and_later) {
+  Matrix<Index> keys = Matrix<Index>::Zero(received.layers(), received.heads());
+  for (Index layer = 0; layer < keys.rows(); ++layer) {
+    for (Index head = 0; head < keys.cols(); ++head) {
+      const Index key = strongest_key(received, layer, head, queries);
+      if (received.importance(layer, head, key, queries) > epsilon) keys(layer, head) = key;
+    }
+  }
+  return keys;
+}
+
 /// What the certificates say of the importance of a key.
 enum class Proof { sink, no_sink, open };
 
@@ -72,7 +86,8 @@ struct HeadExplanation {
   }
 };
 
-/// Where the class of a head and what explains it part: empty where they agree.
+/// Where the class of a head and what explains it part: empty where they agree. The explanation
+/// must be about the head's strongest key (keys_to_explain): of another it proves nothing.
 inline std::string disagreement(const HeadExplanation& why, HeadClass kind,
                                 double epsilon = kSinkEpsilon) {
   const bool is_sink = kind == HeadClass::sink;
