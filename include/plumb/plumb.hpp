@@ -6,6 +6,7 @@
 // 0 vocabulary
 #include "plumb/core/array.hpp"
 #include "plumb/core/errors.hpp"
+#include "plumb/core/finding.hpp"
 #include "plumb/core/linalg.hpp"
 #include "plumb/core/parallel.hpp"
 
@@ -27,23 +28,27 @@
 #include "plumb/trace/trace.hpp"
 #include "plumb/trace/trace_file.hpp"
 
-// 5 what the spike is, what attention makes of it
+// 5 what the spike is, what normalisation and attention make of it
+#include "plumb/collapse/population.hpp"
+#include "plumb/sink/chain.hpp"
+#include "plumb/sink/heads.hpp"
 #include "plumb/sink/importance.hpp"
+#include "plumb/sink/self_sink.hpp"
 #include "plumb/spike/census.hpp"
-#include "plumb/spike/jacobian_gain.hpp"
 #include "plumb/spike/eigenpair.hpp"
 #include "plumb/spike/eigenpairs.hpp"
 #include "plumb/spike/feed_forward_view.hpp"
+#include "plumb/spike/jacobian_gain.hpp"
 #include "plumb/spike/joint_direction.hpp"
 #include "plumb/spike/lanczos.hpp"
 #include "plumb/spike/life_cycle.hpp"
 #include "plumb/spike/neuron.hpp"
 #include "plumb/spike/outliers.hpp"
 #include "plumb/spike/quadratic_fit.hpp"
-#include "plumb/spike/write_budget.hpp"
 #include "plumb/spike/quadratic_form.hpp"
 #include "plumb/spike/split.hpp"
 #include "plumb/spike/trigger_cone.hpp"
+#include "plumb/spike/write_budget.hpp"
 
 // 8 results -> text and JSON
 #include "plumb/report/anatomy.hpp"
@@ -51,8 +56,11 @@
 #include "plumb/report/anatomy_text.hpp"
 #include "plumb/report/census_json.hpp"
 #include "plumb/report/census_text.hpp"
+#include "plumb/report/chain.hpp"
+#include "plumb/report/collapse.hpp"
 #include "plumb/report/directions.hpp"
 #include "plumb/report/directions_json.hpp"
 #include "plumb/report/directions_text.hpp"
+#include "plumb/report/heads.hpp"
 #include "plumb/report/model.hpp"
 #include "plumb/report/table.hpp"

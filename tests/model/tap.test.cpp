@@ -146,3 +146,30 @@ TEST_CASE("taps of taps are taps") {
   offer(all, 0, site::residual{}, m);
   CHECK(m(0, 0) == 8);
 }
+
+namespace {
+
+struct Apart {
+  static constexpr bool kConcurrentHeads = true;
+  void operator()(Index, site::weights, Matrix<float>&) {}
+};
+struct InOrder {
+  void operator()(Index, site::weights, Matrix<float>&) {}
+};
+struct Rows {
+  void operator()(Index, site::residual, Matrix<float>&) {}
+};
+
+}  // namespace
+
+TEST_CASE("a tap that keeps heads apart may say so, and only all of a list together") {
+  using plumb::detail::concurrent_heads;
+  STATIC_REQUIRE(concurrent_heads<NoTap, float>::value);
+  STATIC_REQUIRE(concurrent_heads<Rows, float>::value);
+  STATIC_REQUIRE(concurrent_heads<Apart, float>::value);
+  STATIC_REQUIRE(concurrent_heads<std::reference_wrapper<Apart>, float>::value);
+  STATIC_REQUIRE_FALSE(concurrent_heads<InOrder, float>::value);
+  STATIC_REQUIRE_FALSE(concurrent_heads<std::reference_wrapper<InOrder>, float>::value);
+  STATIC_REQUIRE(concurrent_heads<taps<Rows, std::reference_wrapper<Apart>>, float>::value);
+  STATIC_REQUIRE_FALSE(concurrent_heads<taps<Apart, InOrder>, float>::value);
+}

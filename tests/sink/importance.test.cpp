@@ -361,3 +361,98 @@ TEMPLATE_TEST_CASE("tiny-llama has 6 sink heads of 12 in its text, and 8 in its 
   model.forward(ids, std::ref(half));
   CHECK(sink_ratios(half).first_token == 8.0 / 12);
 }
+
+// ---- Local attention, layers apart, several texts -------------------------------------------
+
+TEST_CASE("the local share is the mean weight on the last four keys, naively summed") {
+  Engine engine(13);
+  for (const Index tokens : {8, 9, 20, 33}) {
+    const auto map = draw_map(engine, tokens);
+    double sum = 0;
+    for (Index t = 2 * kLocalKeys; t < tokens; ++t) {
+      for (Index k = t - kLocalKeys + 1; k <= t; ++k) sum += map(t, k);
+    }
+    const Index queries = tokens - 2 * kLocalKeys;
+    const double expected = queries == 0 ? 0 : sum / double(queries);
+    CHECK(received_of(map).local_share(0, 0) == Approx(expected).epsilon(1e-12));
+  }
+  CHECK(received_of(Matrix<double>::Identity(30, 30)).local_share(0, 0) == 1);
+  CHECK_THROWS_AS(received_of(Matrix<double>::Identity(30, 30)).local_share(0, 1), index_error);
+}
+
+TEST_CASE("a strip that does not fit the text throws") {
+  AttentionReceived received(1, 1, 4);
+  CHECK_THROWS_AS(received.add<double>(0, 0, 0, Matrix<double>::Zero(4, 5)), shape_error);
+  CHECK_THROWS_AS(received.add<double>(0, 0, 1, Matrix<double>::Zero(4, 4)), shape_error);
+  CHECK_THROWS_AS(received.add<double>(0, 1, 0, Matrix<double>::Zero(4, 4)), index_error);
+}
+
+TEST_CASE("ratios of some layers, and of none") {
+  AttentionReceived received(3, 2, 20);
+  Matrix<double> sink = Matrix<double>::Zero(20, 20);
+  sink.col(0).setOnes();
+  received.add<double>(1, 0, 0, sink);
+  received.add<double>(1, 1, 0, sink);
+  received.add<double>(2, 0, 0, sink);
+  CHECK(sink_ratios_of(received, {0}).first_token == 0);
+  CHECK(sink_ratios_of(received, {1}).first_token == 1);
+  CHECK(sink_ratios_of(received, {1, 2}).first_token == 0.75);
+  CHECK(sink_ratios_of(received, {1, 2}).heads == 4);
+  CHECK(sink_ratios_of(received, std::vector<Index>{}).heads == 0);
+  CHECK(sink_ratios_of(received, std::vector<Index>{}).first_half == 0);
+  CHECK_THROWS_AS(sink_ratios_of(received, {3}), index_error);
+  CHECK(dominant_key(received, 1) == 0);
+}
+
+TEST_CASE("the dominant key is that of all heads together, later queries only") {
+  AttentionReceived received(1, 2, 12);
+  Matrix<double> map = Matrix<double>::Identity(12, 12);  // the diagonal does not count
+  received.add<double>(0, 0, 0, map);
+  map.setZero().col(4).tail(8).setOnes();
+  received.add<double>(0, 1, 0, map);
+  CHECK(dominant_key(received, 0) == 4);
+  CHECK(strongest_key(received, 0, 1) == 4);
+  CHECK_THROWS_AS(dominant_key(AttentionReceived(1, 1, 0), 0), shape_error);
+  CHECK_THROWS_AS(strongest_key(AttentionReceived(1, 1, 0), 0, 0), shape_error);
+}
+
+TEST_CASE("means and deviations over texts") {
+  CHECK(spread({3}).mean == 3);
+  CHECK(spread({3}).deviation == 0);
+  CHECK(spread({1, 2, 6}).mean == Approx(3));
+  CHECK(spread({1, 2, 6}).deviation == Approx(std::sqrt(7.0)));
+  CHECK_THROWS_AS(spread({}), shape_error);
+
+  Matrix<double> sink = Matrix<double>::Zero(20, 20);
+  sink.col(0).setOnes();
+  const auto all = sink_statistics({received_of(sink), received_of(uniform_map(30))});
+  CHECK(all.texts == 2);
+  CHECK(all.shortest == 20);
+  CHECK(all.longest == 30);
+  CHECK_FALSE(all.too_short());
+  double harmonic = 0;
+  for (int i = 1; i <= 30; ++i) harmonic += 1.0 / i;
+  const double other = harmonic / 30;
+  CHECK(all.importance(0, 0) == Approx((1 + other) / 2));
+  CHECK(all.importance_deviation(0, 0) == Approx((1 - other) / std::sqrt(2.0)));
+  CHECK(all.first_token.mean == 0.5);
+  CHECK(all.first_half.mean == 0.5);
+  CHECK(all.first_token.deviation == Approx(std::sqrt(0.5)));
+  CHECK(all.attention.mean == Approx((1 + other) / 2));
+  CHECK(sink_statistics({received_of(uniform_map(9))}).too_short());
+  CHECK_THROWS_AS(sink_statistics({}), shape_error);
+  CHECK_THROWS_AS(sink_statistics({AttentionReceived(1, 1, 3), AttentionReceived(2, 1, 3)}),
+                  shape_error);
+}
+
+TEST_CASE("heads at the same time or one after the other: the same sums to the bit") {
+  const Decoder<float> model(Checkpoint::open(tiny_llama()));
+  const auto ids = read_ids(tiny_llama() / "ids.npy");
+  AttentionReceived concurrent(6, 2, 128), in_order(6, 2, 128);
+  model.forward(ids, std::ref(concurrent));
+  // A lambda makes no promise, so its heads come in order.
+  model.forward(ids, [&](Index layer, site::weights at, Matrix<float>& strip) {
+    in_order(layer, at, strip);
+  });
+  CHECK(largest_difference(concurrent, in_order) == 0);
+}

@@ -343,3 +343,40 @@ TEMPLATE_TEST_CASE("a trace of what is no text is refused", "", float, double) {
   CHECK_THROWS_AS(trace.middle(-1), plumb::index_error);
   CHECK_THROWS_AS(trace.middle(trace.layers()), plumb::index_error);
 }
+
+TEMPLATE_TEST_CASE("inputs and keys are kept when asked for, and are what the blocks read", "",
+                   float, double) {
+  for (const auto& one : plumb::test::golden_fixtures()) {
+    INFO(one.name);
+    const Decoder<TestType> model(Checkpoint::open(one.model));
+    const auto golden = plumb::test::read_golden(one.golden, model.architecture());
+    const auto trace =
+        plumb::trace(model, golden.ids, plumb::TraceOptions{.inputs = true, .keys = true});
+    for (Index l = 0; l < trace.layers(); ++l) {
+      const auto i = static_cast<std::size_t>(l);
+      const auto layer = model.layer(l);
+      const auto& keys = trace.keys[i];
+      CHECK(trace.attention_input[i] == layer.attention_pre_norm.value(trace.residual[i]));
+      CHECK(trace.feed_forward_input[i] == layer.feed_forward_pre_norm.value(trace.middle(l)));
+      CHECK(keys.normalised == layer.attention.key_norm.value(keys.projected));
+      Matrix<TestType> rotated = keys.normalised;
+      layer.attention.rotary.apply(rotated, plumb::Sequence::causal(trace.tokens()).positions);
+      CHECK(keys.rotated == rotated);
+    }
+  }
+}
+
+TEST_CASE("a trace without its residual stream is that of the same pass") {
+  const auto one = plumb::test::bundled_golden();
+  const Decoder<float> model(Checkpoint::open(one.model));
+  const auto ids = plumb::test::read_golden(one.golden, model.architecture()).ids;
+  const auto full = plumb::trace(model, ids);
+  const auto bare = plumb::trace(model, ids, plumb::TraceOptions{.residual = false});
+  CHECK(bare.residual.empty());
+  CHECK(bare.attention_write.empty());
+  CHECK(bare.feed_forward_write.empty());
+  CHECK(bare.layers() == full.layers());
+  CHECK(bare.final_norm == full.final_norm);
+  CHECK(bare.attention.size() == full.attention.size());
+  CHECK_THROWS_AS(bare.middle(0), plumb::shape_error);
+}

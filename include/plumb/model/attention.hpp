@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "plumb/core/errors.hpp"
@@ -150,8 +151,8 @@ struct Attention {
   };
 
   template <class Tap>
-  static constexpr bool taps_maps =
-      detail::taps_site<Tap, site::logits, T> || detail::taps_site<Tap, site::weights, T>;
+  static constexpr bool heads_in_order =
+      !detail::concurrent_heads<std::remove_cvref_t<Tap>, T>::value;
 
   /// What the rows see of the sequence.
   Sequence visible(const Sequence& sequence, Index rows) const {
@@ -258,9 +259,10 @@ struct Attention {
             a * head_columns(read.v, kv_head(head)).topRows(strip.keys);
       });
     };
-    if constexpr (taps_maps<Tap>) {
-      // A tap sees the strips of heads in order. Still in a parallel loop, so that each product
-      // runs in one thread, as it does without the tap, and the numbers are the same to the bit.
+    if constexpr (heads_in_order<Tap>) {
+      // Such a tap sees the strips of heads in order. Still in a parallel loop, so that each
+      // product runs in one thread, as it does without the tap, and the numbers are the same to the
+      // bit.
       parallel_for(1, [&](Index) {
         for (Index head = 0; head < heads; ++head) one_head(head);
       });

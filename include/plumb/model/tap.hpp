@@ -1,6 +1,7 @@
 #pragma once
 
 #include <concepts>
+#include <functional>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -35,8 +36,10 @@ struct keys {
 struct values {};  ///< (T, kv_heads * head_dim)
 
 /// A strip of one head's attention map, rows = queries from first_query on, columns = keys 0, 1,
-/// ... up to the last that a row of the strip sees. Strips of heads come by in order.
-/// Logits are -infinity, and weights 0, where the query does not see the key.
+/// ... up to the last that a row of the strip sees. Strips of a head come by in order; heads too,
+/// unless the tap declares `static constexpr bool kConcurrentHeads = true;`, that is, that strips
+/// of different heads may come at the same time because it keeps them apart. Logits are -infinity,
+/// and weights 0, where the query does not see the key.
 struct logits {
   Index head, first_query;
 };
@@ -106,5 +109,23 @@ struct taps {
     std::apply([&](auto&... part) { (offer(part, layer, site, matrix), ...); }, parts);
   }
 };
+
+namespace detail {
+
+/// May strips of different heads come to the tap at the same time? A tap that takes strips says so
+/// with `static constexpr bool kConcurrentHeads = true;`, when what it keeps of one head is apart
+/// from what it keeps of another.
+template <class Tap, class T>
+struct concurrent_heads
+    : std::bool_constant<!taps_site<Tap, site::logits, T> && !taps_site<Tap, site::weights, T>> {};
+template <class Tap, class T>
+  requires(Tap::kConcurrentHeads)
+struct concurrent_heads<Tap, T> : std::true_type {};
+template <class Tap, class T>
+struct concurrent_heads<std::reference_wrapper<Tap>, T> : concurrent_heads<Tap, T> {};
+template <class... Parts, class T>
+struct concurrent_heads<taps<Parts...>, T> : std::conjunction<concurrent_heads<Parts, T>...> {};
+
+}  // namespace detail
 
 }  // namespace plumb

@@ -5,9 +5,12 @@
 #include <utility>
 #include <vector>
 
+#include "plumb/collapse/population.hpp"
 #include "plumb/core/errors.hpp"
 #include "plumb/core/linalg.hpp"
 #include "plumb/report/amplifier.hpp"
+#include "plumb/report/heads.hpp"
+#include "plumb/sink/chain.hpp"
 #include "plumb/sink/importance.hpp"
 #include "plumb/spike/life_cycle.hpp"
 #include "plumb/spike/outliers.hpp"
@@ -30,6 +33,8 @@ struct TextAnatomy {
   Matrix<double> importance;          ///< (layers, heads), alpha of the first token, Gu et al.
   sink::SinkRatios ratios;            ///< self_and_later
   sink::SinkRatios later_ratios;      ///< strictly later queries
+  std::vector<HeadReport> heads;      ///< what heads do and why; empty unless asked for
+  std::vector<sink::Chain> chains;    ///< of first token and delimiters; empty unless asked for
 };
 
 /// `received` is the attention that the keys of the same pass received.
@@ -70,6 +75,8 @@ struct Anatomy {
   double ratio_first_token = 0;
   double ratio_first_half = 0;
   double ratio_later = 0;
+  double ratio_first_token_deviation = 0;     ///< over texts; 0 for one
+  std::optional<collapse::Profile> collapse;  ///< of the spike tokens of all texts
 };
 
 /// Throws shape_error when there is no text.
@@ -101,6 +108,9 @@ inline Anatomy combine(const std::vector<TextAnatomy>& texts) {
     }
     if (stands_out_more(text, texts[all.text_index])) all.text_index = i;
   }
+  std::vector<double> ratios;
+  for (const auto& text : texts) ratios.push_back(text.ratios.first_token);
+  all.ratio_first_token_deviation = sink::spread(ratios).deviation;
   if (with_loss > 0) all.loss = losses / static_cast<double>(with_loss);
   all.shown = texts[all.text_index];
   return all;

@@ -5,6 +5,9 @@
 #include <vector>
 
 #include "plumb/report/anatomy.hpp"
+#include "plumb/report/chain.hpp"
+#include "plumb/report/collapse.hpp"
+#include "plumb/report/heads.hpp"
 #include "plumb/report/json.hpp"
 #include "plumb/report/model.hpp"
 #include "plumb/weights/checkpoint.hpp"
@@ -106,7 +109,10 @@ inline nlohmann::ordered_json sink_json(const Anatomy& anatomy) {
           {"ratio_first_token", anatomy.ratio_first_token},
           {"ratio_first_half", anatomy.ratio_first_half},
           {"ratio_first_token_later_queries", anatomy.ratio_later},
-          {"importance", importance}};
+          {"ratio_first_token_deviation", anatomy.ratio_first_token_deviation},
+          {"importance", importance},
+          {"heads", head_classes_json(anatomy.shown.heads)},
+          {"explanations", explanations_json(anatomy.shown.heads)}};
 }
 
 }  // namespace detail
@@ -118,6 +124,7 @@ inline nlohmann::ordered_json to_json(const Anatomy& anatomy, const Checkpoint& 
                                       bool bos_prepended) {
   nlohmann::ordered_json text;
   if (!token_texts.empty()) text = token_texts;
+  const auto empty = nlohmann::ordered_json::array();
   nlohmann::ordered_json loss;
   if (anatomy.loss) loss = detail::finite(*anatomy.loss);
   return {{"schema", "plumb.anatomy/1"},
@@ -132,7 +139,10 @@ inline nlohmann::ordered_json to_json(const Anatomy& anatomy, const Checkpoint& 
           {"residual", detail::residual_json(anatomy.shown.residual)},
           {"spike", detail::spike_json(anatomy.shown)},
           {"amplifier", detail::amplifiers_json(anatomy.shown.amplifiers)},
-          {"sink", detail::sink_json(anatomy)}};
+          {"collapse", anatomy.collapse ? collapse_json(*anatomy.collapse) : empty},
+          {"keys", anatomy.collapse ? keys_json(*anatomy.collapse) : empty},
+          {"sink", detail::sink_json(anatomy)},
+          {"chain", chains_json(anatomy.shown.chains)}};
 }
 
 }  // namespace plumb::report

@@ -5,6 +5,9 @@
 #include <vector>
 
 #include "plumb/report/anatomy.hpp"
+#include "plumb/report/chain.hpp"
+#include "plumb/report/collapse.hpp"
+#include "plumb/report/heads.hpp"
 #include "plumb/report/model.hpp"
 #include "plumb/report/table.hpp"
 #include "plumb/weights/checkpoint.hpp"
@@ -189,9 +192,12 @@ inline void print_sinks(std::ostream& out, const Anatomy& anatomy) {
     return anatomy.texts == 1 ? fixed(ratio * heads, 0) + " of " + std::to_string(alpha.size())
                               : fixed(100 * ratio, 1) + " %";
   };
+  const auto deviation = anatomy.texts == 1
+                             ? std::string()
+                             : " +- " + fixed(100 * anatomy.ratio_first_token_deviation, 1) + " %";
   out << "\nAttention sinks: mean attention that the first token receives (T = " << anatomy.shortest
       << ", epsilon = " << number(sink::kSinkEpsilon) << ")\n"
-      << table << "  heads above epsilon: " << share(anatomy.ratio_first_token)
+      << table << "  heads above epsilon: " << share(anatomy.ratio_first_token) << deviation
       << " by Gu et al. (all queries from the token on)\n"
       << "                       " << share(anatomy.ratio_later) << " by later queries only\n"
       << "                       " << share(anatomy.ratio_first_half)
@@ -212,7 +218,17 @@ inline void print(std::ostream& out, const Anatomy& anatomy, const Checkpoint& c
   detail::print_residual(out, anatomy.shown, token_texts);
   detail::print_spike(out, anatomy.shown, token_texts);
   detail::print_amplifiers(out, anatomy.shown);
+  if (anatomy.collapse) {
+    print_collapse(out, *anatomy.collapse);
+    print_keys(out, *anatomy.collapse);
+  }
   detail::print_sinks(out, anatomy);
+  print_heads(out, anatomy.shown.heads);
+  std::vector<std::string> names;
+  for (const auto& chain : anatomy.shown.chains) {
+    names.push_back(detail::token_at(chain.position, token_texts));
+  }
+  print_chains(out, anatomy.shown.chains, names);
 }
 
 }  // namespace plumb::report

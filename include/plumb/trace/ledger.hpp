@@ -37,11 +37,14 @@ struct Ledger {
   }
 };
 
-/// Throws index_error when token or channel is out of range.
+/// Throws index_error when token or channel is out of range, shape_error when the trace kept no
+/// residual stream.
 template <class T>
 Ledger ledger(const Trace<T>& trace, Index token, Index channel) {
   require_index("ledger", "token", token, trace.tokens());
   require_index("ledger", "channel", channel, trace.architecture.hidden_size);
+  require_size("ledger", "points of the residual stream", static_cast<Index>(trace.residual.size()),
+               trace.layers() + 1);
   const auto at = [&](const Matrix<T>& m) { return static_cast<double>(m(token, channel)); };
   Ledger account{at(trace.residual.front()), {}};
   for (Index layer = 0; layer < trace.layers(); ++layer) {

@@ -13,13 +13,25 @@
 
 namespace plumb {
 
-/// What a trace keeps beside the residual stream and the block writes.
+/// What a trace keeps.
 struct TraceOptions {
   bool attention = true;  ///< every head's map: layers * heads * tokens^2 numbers
   bool logits = true;     ///< tokens * vocab_size numbers
+  bool residual = true;   ///< residual stream and block writes: (3 L + 1) * tokens * hidden
+  bool inputs = false;    ///< what the blocks read: 2 L * tokens * hidden
+  bool keys = false;      ///< 3 L * tokens * kv_heads * head_dim
 };
 
-/// Every activation that the analyses look at, from one forward pass. T tokens, L layers.
+/// The keys of one layer in the three stages that they come in, each (T, kv_heads * head_dim).
+template <class T>
+struct KeyStages {
+  Matrix<T> projected;   ///< x W_K'
+  Matrix<T> normalised;  ///< after a qk-norm; the same as projected without one
+  Matrix<T> rotated;     ///< what the logits are made of
+};
+
+/// Every activation that the analyses look at, from one forward pass. T tokens, L layers. What was
+/// not kept is empty.
 template <class T>
 struct Trace {
   Architecture architecture;
@@ -27,16 +39,22 @@ struct Trace {
   std::vector<Matrix<T>> residual;            ///< point 0..L: before layer 0, after layer n-1
   std::vector<Matrix<T>> attention_write;     ///< layer: (T, hidden)
   std::vector<Matrix<T>> feed_forward_write;  ///< layer: (T, hidden)
-  std::vector<Array<T, 3>> attention;         ///< layer: (heads, T, T); empty if not kept
+  std::vector<Array<T, 3>> attention;         ///< layer: (heads, T, T)
   Matrix<T> final_norm;                       ///< (T, hidden)
-  Matrix<T> logits;                           ///< (T, vocab_size); empty if not kept
+  Matrix<T> logits;                           ///< (T, vocab_size)
+  std::vector<Matrix<T>> attention_input;     ///< layer: (T, hidden)
+  std::vector<Matrix<T>> feed_forward_input;  ///< layer: (T, hidden)
+  std::vector<KeyStages<T>> keys;             ///< layer
 
   Index tokens() const { return static_cast<Index>(ids.size()); }
-  Index layers() const { return static_cast<Index>(attention_write.size()); }
+  Index layers() const { return architecture.layers; }
 
-  /// The residual between a layer's two blocks.
+  /// The residual between a layer's two blocks. Throws index_error, shape_error when it was not
+  /// kept.
   Matrix<T> middle(Index layer) const {
     require_index("Trace::middle", "layer", layer, layers());
+    require_size("Trace::middle", "points of the residual stream",
+                 static_cast<Index>(residual.size()), layers() + 1);
     const auto l = static_cast<std::size_t>(layer);
     return residual[l] + attention_write[l];
   }
@@ -46,14 +64,31 @@ namespace detail {
 
 /// The taps that fill a trace. Matrices are copied as they come by.
 template <class T>
-struct ResidualRecorder {
+struct RowRecorder {
   Trace<T>& trace;
-  void operator()(Index, site::residual, Matrix<T>& h) const { trace.residual.push_back(h); }
+  const TraceOptions& options;
+  void operator()(Index, site::residual, Matrix<T>& h) const {
+    if (options.residual) trace.residual.push_back(h);
+  }
   void operator()(Index, site::attention_write, Matrix<T>& write) const {
-    trace.attention_write.push_back(write);
+    if (options.residual) trace.attention_write.push_back(write);
   }
   void operator()(Index, site::feed_forward_write, Matrix<T>& write) const {
-    trace.feed_forward_write.push_back(write);
+    if (options.residual) trace.feed_forward_write.push_back(write);
+  }
+  void operator()(Index, site::attention_input, Matrix<T>& x) const {
+    if (options.inputs) trace.attention_input.push_back(x);
+  }
+  void operator()(Index, site::feed_forward_input, Matrix<T>& x) const {
+    if (options.inputs) trace.feed_forward_input.push_back(x);
+  }
+  void operator()(Index, site::keys at, Matrix<T>& k) const {
+    if (!options.keys) return;
+    switch (at.stage) {
+      case site::Stage::projected: trace.keys.push_back({k, {}, {}}); break;
+      case site::Stage::normalised: trace.keys.back().normalised = k; break;
+      case site::Stage::rotated: trace.keys.back().rotated = k; break;
+    }
   }
 };
 
@@ -76,18 +111,20 @@ struct AttentionRecorder {
 /// Runs the model once over `ids` as seen in `sequence` and keeps what `options` ask for. `also` is
 /// a tap of yours, which sees each matrix after it was recorded.
 /// Throws index_error for ids outside the vocabulary, shape_error for no ids.
-/// Cost: the forward pass; memory (3 L + 1) * tokens * hidden and what is asked for.
+/// Cost: the forward pass; memory as TraceOptions says.
 template <class T, class Tap = NoTap>
   requires TapOf<Tap, T>
 Trace<T> trace(const Decoder<T>& model, const TokenIds& ids, const Sequence& sequence,
                const TraceOptions& options = {}, Tap also = {}) {
-  Trace<T> result{model.architecture(), ids, {}, {}, {}, {}, {}, {}};
-  const detail::ResidualRecorder<T> residuals{result};
+  Trace<T> result;
+  result.architecture = model.architecture();
+  result.ids = ids;
+  const detail::RowRecorder<T> rows{result, options};
   if (options.attention) {
     const detail::AttentionRecorder<T> maps{result};
-    result.final_norm = model.forward(ids, sequence, taps{residuals, maps, also});
+    result.final_norm = model.forward(ids, sequence, taps{rows, maps, also});
   } else {
-    result.final_norm = model.forward(ids, sequence, taps{residuals, also});
+    result.final_norm = model.forward(ids, sequence, taps{rows, also});
   }
   if (options.logits) result.logits = model.head(result.final_norm);
   return result;

@@ -1,0 +1,118 @@
+#pragma once
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "plumb/report/collapse.hpp"
+#include "plumb/report/table.hpp"
+#include "plumb/sink/chain.hpp"
+
+/// The causal chain of a text's first token and delimiters, for people and as the JSON field
+/// "chain".
+namespace plumb::report {
+
+/// Is a token's text punctuation that separates, or a line break? Spaces around it do not matter.
+inline bool is_delimiter(std::string_view text) {
+  const auto separates = [](char c) {
+    return std::string_view(".,;:!?\n\r").find(c) != std::string_view::npos;
+  };
+  const auto blank = [](char c) { return c == ' ' || c == '\t'; };
+  return std::any_of(text.begin(), text.end(), separates) &&
+         std::all_of(text.begin(), text.end(), [&](char c) { return separates(c) || blank(c); });
+}
+
+/// Positions worth a chain: the first token, and the first `most` delimiters after it. Without
+/// `texts` of the tokens the first token alone.
+inline std::vector<Index> chain_positions(const std::vector<std::string>& texts,
+                                          std::size_t most = 8) {
+  std::vector<Index> positions{0};
+  for (std::size_t t = 1; t < texts.size() && positions.size() <= most; ++t) {
+    if (is_delimiter(texts[t])) positions.push_back(static_cast<Index>(t));
+  }
+  return positions;
+}
+
+namespace detail {
+
+inline double largest_received(const sink::ChainLink& link) {
+  return link.received.empty() ? 0 : *std::max_element(link.received.begin(), link.received.end());
+}
+
+/// The layer in which some head gives the token most.
+inline const sink::ChainLink& strongest_link(const sink::Chain& chain) {
+  return *std::max_element(
+      chain.links.begin(), chain.links.end(),
+      [](const auto& a, const auto& b) { return largest_received(a) < largest_received(b); });
+}
+
+}  // namespace detail
+
+inline nlohmann::ordered_json chains_json(const std::vector<sink::Chain>& chains) {
+  auto list = nlohmann::ordered_json::array();
+  for (const auto& chain : chains) {
+    auto links = nlohmann::ordered_json::array();
+    for (const auto& link : chain.links) {
+      auto keys = nlohmann::ordered_json::array();
+      for (const auto& cosine : link.key_cosine) keys.push_back(detail::number_or_null(cosine));
+      links.push_back(
+          {{"layer", link.layer},
+           {"size", link.size},
+           {"channel", link.channel},
+           {"ratio", detail::number_or_null(link.ratio)},
+           {"hoyer", detail::number_or_null(link.read.hoyer)},
+           {"participation_ratio", detail::number_or_null(link.read.participation_ratio)},
+           {"near_zero", link.read.near_zero},
+           {"read_cosine", detail::number_or_null(link.read_cosine)},
+           {"key_cosine", keys},
+           {"received", link.received}});
+    }
+    list.push_back({{"position", chain.position},
+                    {"token", chain.id},
+                    {"embedding_norm", chain.embedding_norm},
+                    {"layers", links}});
+  }
+  return list;
+}
+
+/// One line a token, in the layer in which some head gives it most. `names` are what tokens are
+/// called, one a chain.
+inline void print_chains(std::ostream& out, const std::vector<sink::Chain>& chains,
+                         const std::vector<std::string>& names) {
+  require_size("print_chains", "names", static_cast<Index>(names.size()),
+               static_cast<Index>(chains.size()));
+  if (chains.empty() || chains[0].links.empty()) return;
+  out << "\nChain of causes: first token and delimiters, where a head gives them most\n";
+  Table table({{"token", Table::Align::left},
+               {"|embedding|"},
+               {"layer"},
+               {"|h|"},
+               {"x median"},
+               {"Hoyer"},
+               {"read cos"},
+               {"key cos"},
+               {"received"},
+               {"head"}});
+  for (std::size_t i = 0; i < chains.size(); ++i) {
+    const auto& link = detail::strongest_link(chains[i]);
+    const auto head =
+        std::max_element(link.received.begin(), link.received.end()) - link.received.begin();
+    const auto heads = static_cast<std::ptrdiff_t>(link.received.size());
+    const auto kv_heads = static_cast<std::ptrdiff_t>(link.key_cosine.size());
+    const auto& key_cosine = link.key_cosine[static_cast<std::size_t>(head * kv_heads / heads)];
+    const auto itself = [](double cosine) { return cosine; };
+    table.add({names[i], number(chains[i].embedding_norm, 3), std::to_string(link.layer),
+               number(link.size, 4), number(link.ratio, 3),
+               detail::cell(link.read.hoyer, 2, itself), detail::cell(link.read_cosine, 2, itself),
+               detail::cell(key_cosine, 2, itself),
+               fixed(link.received[static_cast<std::size_t>(head)], 3), std::to_string(head)});
+  }
+  out << table
+      << "  read cos, key cos: cosine of what attention reads, and of the key before "
+         "rotary, to the first token's\n";
+}
+
+}  // namespace plumb::report
