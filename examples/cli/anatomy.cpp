@@ -85,7 +85,7 @@ int run_anatomy(const Options& options) {
   if (options.json != "-") {
     plumb::report::print(std::cout, anatomy, checkpoint, names, inputs.bos_prepended);
   }
-  write_json(options.json, plumb::report::dump(plumb::report::to_json(anatomy, checkpoint, names,
-                                                                      inputs.bos_prepended)));
+  write_json(options.json,
+             plumb::report::to_json(anatomy, checkpoint, names, inputs.bos_prepended));
   return 0;
 }

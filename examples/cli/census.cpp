@@ -47,7 +47,6 @@ int run_census(const Options& options) {
   names.tokenizer = open_tokenizer(model.checkpoint(), false, options.quiet);
   const auto texts = names.token_texts(vocabulary);
   if (options.json != "-") plumb::report::print(std::cout, found, model.checkpoint(), texts);
-  write_json(options.json,
-             plumb::report::dump(plumb::report::to_json(found, model.checkpoint(), texts)));
+  write_json(options.json, plumb::report::to_json(found, model.checkpoint(), texts));
   return 0;
 }

@@ -69,7 +69,6 @@ int run_directions(const Options& options) {
     found = plumb::report::find_directions(model, search);
   }
   if (options.json != "-") plumb::report::print(std::cout, found, model.checkpoint());
-  write_json(options.json, plumb::report::dump(
-                               plumb::report::to_json(found, model.checkpoint(), options.vectors)));
+  write_json(options.json, plumb::report::to_json(found, model.checkpoint(), options.vectors));
   return 0;
 }

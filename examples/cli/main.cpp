@@ -1,5 +1,5 @@
 // The program `plumb`. Tables go to standard output, faults to standard error in one line.
-// Exit status: 0 done, 2 bad input.
+// Exit status: 0 done, 1 a claim is violated, 2 bad input.
 #include <CLI/CLI.hpp>
 #include <Eigen/Core>
 #include <exception>
@@ -85,13 +85,18 @@ int main(int argc, char** argv) {
                      "and at this many times the median at least (default: 1000)");
   add_json(*census, options);
 
+  auto* claims = app.add_subcommand("claims", "theorems with bounds, held against the checkpoint");
+  add_common(*claims, options);
+  add_texts(*claims, options);
+  add_json(*claims, options);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help_or_version) {
     return app.exit(help_or_version);
   } catch (const CLI::RequiredError&) {
     std::cerr << "plumb: " << (argc > 1 ? "no command " + std::string(argv[1]) : "no command")
-              << "; there are info, anatomy, directions and census (plumb --help)\n";
+              << "; there are info, anatomy, directions, census and claims (plumb --help)\n";
     return kBadInput;
   } catch (const CLI::ParseError& error) {
     std::cerr << "plumb: " << error.what() << " (plumb --help lists what there is)\n";
@@ -103,6 +108,7 @@ int main(int argc, char** argv) {
     const int status = info->parsed()         ? run_info(options)
                        : directions->parsed() ? run_directions(options)
                        : census->parsed()     ? run_census(options)
+                       : claims->parsed()     ? run_claims(options)
                                               : run_anatomy(options);
     if (!std::cout.flush()) {
       std::cerr << "plumb: standard output cannot be written\n";

@@ -32,3 +32,4 @@ int run_info(const Options& options);
 int run_anatomy(const Options& options);
 int run_directions(const Options& options);
 int run_census(const Options& options);
+int run_claims(const Options& options);  ///< 1 when a claim is violated

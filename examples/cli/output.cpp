@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "plumb/core/errors.hpp"
+#include "plumb/report/json.hpp"
 
 namespace {
 
@@ -73,10 +74,12 @@ void write_file(const std::filesystem::path& path,
   if (!out || std::rename(name.c_str(), path.c_str()) != 0) refuse(path);
 }
 
-void write_json(const std::string& file, const std::string& json) {
-  if (file == "-") {
-    std::cout << json;
-  } else if (!file.empty()) {
-    write_file(file, [&](std::ostream& out) { out << json; });
+void write_json(const std::string& path, const nlohmann::ordered_json& report) {
+  if (path.empty()) return;
+  const auto text = plumb::report::dump(report);
+  if (path == "-") {
+    std::cout << text;
+  } else {
+    write_file(path, [&](std::ostream& out) { out << text; });
   }
 }

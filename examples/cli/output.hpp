@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <ostream>
 #include <string>
 
@@ -10,8 +11,8 @@
 /// the file when it cannot be written.
 void write_file(const std::filesystem::path& path, const std::function<void(std::ostream&)>& write);
 
+/// Writes a report: into a file as write_file does, to standard output for "-", nowhere for "".
+void write_json(const std::string& path, const nlohmann::ordered_json& report);
+
 /// Throws plumb::load_error unless a file could be made at `path`: said before the work starts.
 void require_writable(const std::filesystem::path& path);
-
-/// What --json says: to a file, to standard output for "-", nowhere if it is empty.
-void write_json(const std::string& file, const std::string& json);

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cmath>
+
+#include "plumb/core/linalg.hpp"
+
+/// What the sides of claims are written with: sums that any scalar can take (automatic, interval
+/// and symbolic ones too), and the constants of rounding.
+namespace plumb::claims {
+
+template <class S>
+S dot(const Vector<S>& a, const Vector<S>& b) {
+  S sum(0);
+  for (Index i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+template <class S>
+S sum_of_squares(const Vector<S>& v) {
+  return dot<S>(v, v);
+}
+
+template <class S>
+S norm(const Vector<S>& v) {
+  using std::sqrt;
+  return sqrt(sum_of_squares<S>(v));
+}
+
+/// a .* b
+template <class S>
+Vector<S> times(const Vector<S>& a, const Vector<S>& b) {
+  Vector<S> product(a.size());
+  for (Index i = 0; i < a.size(); ++i) product[i] = a[i] * b[i];
+  return product;
+}
+
+/// The largest |v_i|; for scalars that can be compared.
+template <class S>
+S max_abs(const Vector<S>& v) {
+  using std::abs;
+  S greatest(0);
+  for (Index i = 0; i < v.size(); ++i) {
+    const S size = abs(v[i]);
+    if (greatest < size) greatest = size;
+  }
+  return greatest;
+}
+
+/// A whole number as S, by way of double, which every scalar takes.
+template <class S>
+S count(Index n) {
+  return S(static_cast<double>(n));
+}
+
+/// Unit roundoff of double, 2^-53.
+inline constexpr double kUnit = 0x1p-53;
+
+/// gamma_n = n u / (1 - n u): the relative error of n roundings one after the other, in any order
+/// of summation, with fused operations or without.
+inline double gamma(double n, double unit = kUnit) { return n * unit / (1 - n * unit); }
+inline double gamma(Index n, double unit = kUnit) { return gamma(static_cast<double>(n), unit); }
+
+}  // namespace plumb::claims
