@@ -45,6 +45,11 @@ struct SquashedEntry {
 
 namespace detail {
 
+inline Objection has_no_gain(const SquashedEntry<double>& in) {
+  if (in.gain == 0) return "the gain is zero";
+  return {};
+}
+
 /// Visits, at each row, the entry that comes closest to its bound g.
 template <class T, class Visit>
 void visit_squashed_entries(const LayerRun<T>& run, const Visit& visit) {
@@ -79,7 +84,7 @@ struct DynamicTanhBounded {
     using std::abs;
     return abs(in.gain);
   }
-  static Objection assumptions(const Input<double>&) { return {}; }
+  static Objection assumptions(const Input<double>& in) { return detail::has_no_gain(in); }
   /// y carries the roundings of tanh, of the product with g and of the sum with b.
   static double allowance(const Input<double>& in) {
     return gamma(detail::kTanhRoundings + 4) * (std::abs(in.gain) + std::abs(in.bias));
@@ -176,7 +181,7 @@ struct DynamicTanhSaturates {
     using std::exp;
     return abs(in.y - in.bias) + S(2) * abs(in.gain) * exp(S(-2) * abs(in.alpha * in.h));
   }
-  static Objection assumptions(const Input<double>&) { return {}; }
+  static Objection assumptions(const Input<double>& in) { return detail::has_no_gain(in); }
   /// As in part a; e^-x is off by (x + 2) u, and x e^-x < 1.
   static double allowance(const Input<double>& in) {
     return gamma(detail::kTanhRoundings + 12) * (std::abs(in.gain) + std::abs(in.bias));

@@ -457,7 +457,10 @@ struct RmsNearConstantGain {
     return sqrt(square<S>(max_abs<S>(gain.on)) * sum_of_squares<S>(apart.on) +
                 square<S>(max_abs<S>(gain.off)) * sum_of_squares<S>(apart.off));
   }
-  static Objection assumptions(const Input<double>& in) { return detail::are_no_normed_spikes(in); }
+  static Objection assumptions(const Input<double>& in) {
+    if (in.u_a == in.u_b) return "both rows are read alike";
+    return detail::are_no_normed_spikes(in);
+  }
   static double allowance(const Input<double>& in) {
     return max_abs<double>(in.gain) * detail::near_constant_allowance(in.a.size());
   }
