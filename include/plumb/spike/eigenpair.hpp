@@ -39,7 +39,7 @@ constexpr const char* to_string(PairStatus status) {
 inline constexpr double kTie = 1e-6;
 
 struct EigenpairOptions {
-  /// |S s - lambda s| at most this times |lambda|. Default: 1e-7, and 1e-5 for float weights, where
+  /// |S s - lambda s| at most this times |lambda|. Default: 1e-7, and 1e-4 for float weights, where
   /// the search runs in float and its result is checked in double. Below 1e-5 all is in double.
   std::optional<double> tolerance;
   Index steps = 192;       ///< applications at most
@@ -89,7 +89,7 @@ namespace detail {
 
 template <class T>
 double tolerance(const EigenpairOptions& options) {
-  return options.tolerance.value_or(std::is_same_v<T, float> ? 1e-5 : 1e-7);
+  return options.tolerance.value_or(std::is_same_v<T, float> ? 1e-4 : 1e-7);
 }
 
 /// The leading end of a spectrum and the other one.
@@ -104,7 +104,7 @@ struct Leading {
   /// Both ends are known well enough: the leading one to the tolerance, with a margin for rounding;
   /// the other as well, or it is the smaller one even if it is off by its bound.
   bool decided(double tolerance) const {
-    const double size = std::abs(lead.value), enough = tolerance / 2 * size;
+    const double size = std::abs(lead.value), enough = 0.8 * tolerance * size;
     if (!(lead.bound <= enough)) return false;
     return other.bound <= enough || std::abs(other.value) + other.bound <= size;
   }
@@ -117,7 +117,7 @@ struct Leading {
 };
 
 /// One search: a Lanczos run, and when to look at it next. Looking costs steps^2, so it is done
-/// after every eighth of the steps taken.
+/// after every twelfth of the steps taken.
 template <class S>
 class Search {
  public:
@@ -134,7 +134,7 @@ class Search {
       return;
     }
     if (!lanczos_.exhausted() && lanczos_.steps() < look_at_) return;
-    look_at_ = lanczos_.steps() + 1 + lanczos_.steps() / 8;
+    look_at_ = lanczos_.steps() + 1 + lanczos_.steps() / 12;
     ends_ = lanczos_.ends();
     done_ = lanczos_.exhausted() || Leading(ends_).decided(tolerance_);
   }

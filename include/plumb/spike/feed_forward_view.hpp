@@ -20,7 +20,7 @@ enum class Obstacle {
   no_block,    ///< the matrices are empty: the layer has no feed-forward block
   no_gate,     ///< F = W_down act(W_up x): there is no product of two projections
   input_bias,  ///< a bias on the gate or up projection; S_k exists but is not the even part of F_k
-  not_finite,  ///< a weight or a gain is NaN or infinite
+  not_finite,  ///< a weight or a gain is NaN or infinite, or a result overflows
 };
 
 constexpr const char* to_string(Obstacle obstacle) {
@@ -29,7 +29,7 @@ constexpr const char* to_string(Obstacle obstacle) {
     case Obstacle::no_block: return "the layer has no feed-forward block";
     case Obstacle::no_gate: return "the feed-forward block has no gate";
     case Obstacle::input_bias: return "the gate or up projection has a bias";
-    case Obstacle::not_finite: return "a weight is NaN or infinite";
+    case Obstacle::not_finite: return "a weight or a result is NaN or infinite";
   }
   return "?";
 }
@@ -173,7 +173,26 @@ Norm<T> ungained(Norm<T> norm) {
   return norm;
 }
 
+/// What the neurons make of one x, in double.
+struct Projections {
+  Vector<double> gate;    ///< z = W_gate x
+  Vector<double> up;      ///< y = W_up x
+  Vector<double> hidden;  ///< act(z) .* y
+};
+
+/// Throws shape_error when x does not fit or is not finite, or when the view has no form.
+template <class T>
+Projections project(const FeedForwardView<T>& view, const VectorRef<double>& x);
+
 namespace detail {
+
+/// Throws shape_error for a vector of another size, or with NaN or infinity.
+inline void require_vector(const char* function, const char* argument, const VectorRef<double>& v,
+                           Index size) {
+  require_size(function, argument, v.size(), size);
+  if (v.allFinite()) return;
+  throw shape_error(std::string(function) + ": " + argument + " has NaN or infinite entries");
+}
 
 /// Throws shape_error, with the reason, for a view that has no S_k.
 template <class T>
@@ -183,5 +202,20 @@ void require_form(const char* function, const FeedForwardView<T>& view) {
 }
 
 }  // namespace detail
+
+template <class T>
+Projections project(const FeedForwardView<T>& view, const VectorRef<double>& x) {
+  detail::require_form("project", view);
+  detail::require_vector("project", "x", x, view.hidden());
+  const Vector<double> scaled = view.gain.template cast<double>().cwiseProduct(x);
+  Projections at{Vector<double>(view.neurons()), Vector<double>(view.neurons()),
+                 Vector<double>(view.neurons())};
+  for (Index j = 0; j < view.neurons(); ++j) {
+    at.gate[j] = view.gate.row(j).transpose().template cast<double>().dot(scaled);
+    at.up[j] = view.up.row(j).transpose().template cast<double>().dot(scaled);
+    at.hidden[j] = view.activation(at.gate[j]) * at.up[j];
+  }
+  return at;
+}
 
 }  // namespace plumb::spike
