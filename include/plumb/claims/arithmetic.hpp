@@ -92,6 +92,48 @@ S count(Index n) {
   return S(static_cast<double>(n));
 }
 
+/// m v
+template <class S>
+Vector<S> product(const Matrix<S>& m, const Vector<S>& v) {
+  Vector<S> result(m.rows());
+  for (Index i = 0; i < m.rows(); ++i) {
+    S sum(0);
+    for (Index j = 0; j < m.cols(); ++j) sum += m(i, j) * v[j];
+    result[i] = sum;
+  }
+  return result;
+}
+
+/// a + t b
+template <class S>
+Vector<S> plus(const Vector<S>& a, const S& t, const Vector<S>& b) {
+  Vector<S> sum(a.size());
+  for (Index i = 0; i < a.size(); ++i) sum[i] = a[i] + t * b[i];
+  return sum;
+}
+
+/// Row i as a column.
+template <class S>
+Vector<S> row(const Matrix<S>& m, Index i) {
+  Vector<S> result(m.cols());
+  for (Index j = 0; j < m.cols(); ++j) result[j] = m(i, j);
+  return result;
+}
+
+/// max(z, 0) = (z + |z|) / 2
+template <class S>
+S positive_part(const S& z) {
+  using std::abs;
+  return (z + abs(z)) / S(2);
+}
+
+/// sigma(z) = 1 / (1 + e^-z), without a branch; 0 where e^-z overflows.
+template <class S>
+S logistic(const S& z) {
+  using std::exp;
+  return S(1) / (S(1) + exp(S(-z)));
+}
+
 /// Unit roundoff of double, 2^-53.
 inline constexpr double kUnit = 0x1p-53;
 

@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "plumb/claims/claim.hpp"
+#include "plumb/core/linalg.hpp"
+#include "plumb/model/feed_forward.hpp"
 #include "plumb/model/norm.hpp"
+#include "plumb/spike/feed_forward_view.hpp"
 #include "plumb/trace/layer_run.hpp"
 #include "plumb/weights/architecture.hpp"
 #include "plumb/weights/config.hpp"
@@ -73,6 +77,80 @@ inline SpikePlace find_spike(const Matrix<double>& rows) {
     if (t != top && 2 * on_spike(t) >= on_spike(top)) spike.tokens.push_back(t);
   }
   return spike;
+}
+
+/// Position 0 and the token that holds the largest entry of the residual, where spikes stand.
+template <class T>
+std::vector<Index> notable_positions(const Matrix<T>& residual) {
+  Index position = 0, channel = 0;
+  residual.cwiseAbs().maxCoeff(&position, &channel);
+  return position == 0 ? std::vector<Index>{0} : std::vector<Index>{0, position};
+}
+
+/// The `count` channels with the largest |write|, the largest first.
+inline std::vector<Index> largest_channels(const RowVector<double>& write, Index count) {
+  std::vector<Index> channels(static_cast<std::size_t>(write.size()));
+  std::iota(channels.begin(), channels.end(), Index{0});
+  const auto kept = channels.begin() + std::min(count, write.size());
+  std::partial_sort(channels.begin(), kept, channels.end(),
+                    [&](Index a, Index b) { return std::abs(write[a]) > std::abs(write[b]); });
+  channels.erase(kept, channels.end());
+  return channels;
+}
+
+/// The feed-forward block of a layer once more, in double, at its notable positions: one row each.
+struct FeedForwardRows {
+  FeedForward<double> block;
+  Vector<double> gain;  ///< of the norm in front, as far as it can be folded into the block
+  std::vector<Index> positions;
+  Matrix<double> x;         ///< what the block reads
+  Matrix<double> ungained;  ///< the same without the gain; ||.||^2 <= d after a norm
+  Matrix<double> neurons;   ///< act(z) .* y at x
+  Matrix<double> write;     ///< F(x), before a post-norm, without the bias of W_down
+  Matrix<double> mirrored;  ///< F(-x), likewise
+  Objection obstacle;       ///< why F_k(x) + F_k(-x) is not a quadratic form, if it is not
+};
+
+namespace detail {
+
+/// F(x) without the bias of W_down.
+inline Matrix<double> unbiased_value(const FeedForward<double>& block, const Matrix<double>& x,
+                                     Matrix<double>& neurons) {
+  const auto keep = [&](Index, site::neurons, Matrix<double>& n) { neurons = n; };
+  Matrix<double> write = block.value(x, keep);
+  const auto subtract_bias = [&](const auto& any) {
+    if constexpr (requires { any.down_bias; }) {
+      if (any.down_bias.size() > 0) write.rowwise() -= any.down_bias.transpose();
+    }
+  };
+  subtract_bias(block);
+  return write;
+}
+
+}  // namespace detail
+
+/// Cost: the weights of the block once in double, and a few rows.
+template <class T>
+FeedForwardRows feed_forward_rows(const LayerRun<T>& run) {
+  FeedForwardRows rows;
+  const Norm<double> norm = run.weights.feed_forward_pre_norm.template cast<double>();
+  rows.block = run.weights.feed_forward.template cast<double>();
+  const spike::FeedForwardView<double> view(rows.block, norm);
+  rows.gain = view.gain;
+  if (!view.applicable()) rows.obstacle = to_string(view.obstacle);
+
+  const Matrix<T> middle = run.middle();
+  rows.positions = notable_positions<T>(middle);
+  Matrix<double> h(static_cast<Index>(rows.positions.size()), middle.cols());
+  for (Index i = 0; i < h.rows(); ++i) {
+    h.row(i) = middle.row(rows.positions[static_cast<std::size_t>(i)]).template cast<double>();
+  }
+  rows.x = norm.value(h);
+  rows.ungained = spike::ungained(norm).value(h);
+  Matrix<double> unused;
+  rows.mirrored = detail::unbiased_value(rows.block, -rows.x, unused);
+  rows.write = detail::unbiased_value(rows.block, rows.x, rows.neurons);
+  return rows;
 }
 
 }  // namespace plumb::claims
