@@ -23,6 +23,10 @@ const Strings stages = {"core",     "kernels", "weights",   "model",  "trace",  
 /// Folders of tests/ that do not mirror a folder of include/plumb.
 const Strings unpaired = {"structure", "program", "support", "golden", "consumer", "fixtures"};
 
+/// Folders below a stage's that hold proofs: claims/symbolic/norm.test.cpp is about
+/// claims/norm.hpp.
+const Strings proofs = {"symbolic", "interval"};
+
 /// The stage of "core/errors.hpp" is 0, that of the umbrella "plumb.hpp" the last; the number of
 /// stages stands for a path in no stage.
 std::ptrdiff_t stage(const fs::path& header) {
@@ -60,6 +64,15 @@ Strings include_faults(const fs::path& root) {
   return faults;
 }
 
+/// The header that a test is about.
+fs::path header_of(const fs::path& test) {
+  fs::path header;
+  for (const auto& part : test) {
+    if (std::ranges::count(proofs, part.string()) == 0) header /= part;
+  }
+  return header.replace_extension().replace_extension(".hpp");
+}
+
 Strings pairing_faults(const fs::path& root) {
   Strings faults;
   for (const auto& header : files(root / "include/plumb", ".hpp")) {
@@ -70,8 +83,7 @@ Strings pairing_faults(const fs::path& root) {
   }
   for (const auto& test : files(root / "tests", ".test.cpp")) {
     if (std::ranges::count(unpaired, fs::path(test).begin()->string()) > 0) continue;
-    const auto header = fs::path(test).replace_extension().replace_extension(".hpp");
-    if (!fs::exists(root / "include/plumb" / header))
+    if (!fs::exists(root / "include/plumb" / header_of(test)))
       faults.push_back("tests/" + test + " tests no header");
   }
   return faults;
@@ -134,8 +146,11 @@ TEST_CASE("a header without a test, and a test without a header, are found") {
       {"include/plumb/core/b.hpp", ""},
       {"tests/core/a.test.cpp", ""},
       {"tests/core/c.test.cpp", ""},
+      {"tests/core/symbolic/a.test.cpp", ""},
+      {"tests/core/interval/d.test.cpp", ""},
       {"tests/program/anatomy.test.cpp", ""},
   });
-  CHECK(pairing_faults(tree.root) ==
-        Strings{"tests/core/b.test.cpp is missing", "tests/core/c.test.cpp tests no header"});
+  CHECK(pairing_faults(tree.root) == Strings{"tests/core/b.test.cpp is missing",
+                                             "tests/core/c.test.cpp tests no header",
+                                             "tests/core/interval/d.test.cpp tests no header"});
 }
