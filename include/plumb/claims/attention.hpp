@@ -249,8 +249,8 @@ struct FirstTokenWrite {
   /// stretches that by at most max|g| / rho (claim 27), and adds gamma_{d+8} of its own.
   static double allowance(const Input<double>& in) {
     auto sizes = in;
-    for (auto* part : {&sizes.values, &sizes.output}) *part = part->cwiseAbs().eval();
-    for (auto* part : {&sizes.x, &sizes.openings}) *part = part->cwiseAbs().eval();
+    for (auto* weight : {&sizes.values, &sizes.output}) *weight = weight->cwiseAbs().eval();
+    for (auto* vector : {&sizes.x, &sizes.openings}) *vector = vector->cwiseAbs().eval();
     const Index d = in.x.size(), chain = d + in.output.cols() + 8;
     const double plain = 2 * gamma(chain, in.unit) * mapped<double>(sizes).norm();
     if (in.post_gain.size() == 0) return plain;
@@ -566,7 +566,7 @@ template <class T, class Visit>
 void visit_two_queries(const LayerRun<T>& run, const Visit& visit) {
   const Index size = run.weights.attention.head_dim;
   const auto query = [&](Index head, Index t) {
-    return Vector<double>(run.queries_at(site::rotated)
+    return Vector<double>(run.queries_at(site::Stage::rotated)
                               .row(t)
                               .segment(head * size, size)
                               .transpose()
@@ -587,7 +587,7 @@ void visit_two_queries(const LayerRun<T>& run, const Visit& visit) {
         in.other_weights = second.weights.segment(skip, n);
         in.query = query(head, last_t);
         in.other_query = query(head, t);
-        in.keys = run.keys_at(site::rotated)
+        in.keys = run.keys_at(site::Stage::rotated)
                       .block(begin, run.architecture.kv_head(head) * size, n, size)
                       .template cast<double>();
         in.scale = run.weights.attention.scale;
