@@ -80,6 +80,16 @@ void check_needs_assumption(const typename C::template Input<double>& input,
   CHECK(raw.verdict != claims::Verdict::holds);
 }
 
+/// An input about which the claim says nothing, in words that hold `words`: it lacks an assumption
+/// without which the sides have no meaning or no content.
+template <claims::Claim C>
+void check_vacuous(const typename C::template Input<double>& input, const std::string& words) {
+  const auto objection = C::assumptions(input);
+  INFO(claims::name_of<C>() << ": " << objection.value_or("no objection"));
+  REQUIRE(objection.has_value());
+  CHECK(objection->find(words) != std::string::npos);
+}
+
 /// Folders of checkpoints: the bundled one, the fixtures, and those below PLUMB_MODELS that the
 /// library takes.
 inline const std::vector<std::string>& measured_folders() {
@@ -142,6 +152,21 @@ void check_measured() {
     holds += result.holds;
   }
   CHECK(holds > 0);
+}
+
+/// Measured in float: no site of a fixture is violated beyond the allowance.
+template <claims::Claim... Claims>
+void check_measured_in_float() {
+  for (const auto& one : golden_fixtures()) {
+    auto ids = read_ids(one.model / "ids.npy");
+    if (ids.size() > 48) ids.resize(48);
+    const Decoder<float> model(Checkpoint::open(one.model.string()));
+    for (const auto& result : claims::check<Claims...>(model, plumb::trace(model, ids))) {
+      INFO(result.id << " (" << result.part << ") in float on " << one.name << ": "
+                     << (result.worst ? describe(*result.worst) : result.reason));
+      CHECK(result.violated == 0);
+    }
+  }
 }
 
 }  // namespace plumb::test
