@@ -2,8 +2,18 @@
 
 #include <vector>
 
+#include "plumb/claims/activation.hpp"
+#include "plumb/claims/amplifier.hpp"
+#include "plumb/claims/attention.hpp"
 #include "plumb/claims/check.hpp"
+#include "plumb/claims/dynamic_tanh.hpp"
+#include "plumb/claims/feed_forward.hpp"
+#include "plumb/claims/head_output.hpp"
+#include "plumb/claims/keys.hpp"
 #include "plumb/claims/norm.hpp"
+#include "plumb/claims/normed_spike.hpp"
+#include "plumb/claims/residual.hpp"
+#include "plumb/claims/write_budget.hpp"
 #include "plumb/model/decoder.hpp"
 #include "plumb/trace/trace.hpp"
 
@@ -13,7 +23,46 @@ namespace plumb::claims {
 /// `check` does the same for claims of your own. Cost: each layer is run once more, and the claims.
 template <class T>
 std::vector<Result> check_all(const Decoder<T>& model, const Trace<T>& trace) {
-  return check<RmsBoundedSquare, RmsBoundedEntry, RmsBoundedGain>(model, trace);
+  return check<
+      // what RMS normalisation does to a row
+      RmsBoundedSquare, RmsBoundedEntry, RmsBoundedGain, JacobianRmsNormValue, JacobianRmsNormBound,
+      JacobianRmsNormSpectrum, FiniteWriteIdentity, FiniteWriteShielding, FiniteWriteShieldingGain,
+      // what it makes of a spike
+      RmsSparsifiesEntry, RmsSparsifiesRest, RmsSparsifiesParticipation, RmsSparsifiesHoyer,
+      RmsNearConstant, RmsNearConstantTriangle, RmsNearConstantLinear, RmsNearConstantGain,
+      SpikeScaleLaw, SpikeScaleBound,
+      // sums of writes
+      PlateauPersistence, SandwichWriteChannel, SandwichWriteJoint, SandwichWriteCount,
+      SandwichWriteSum,
+      // DynamicTanh in its place
+      DynamicTanhBounded, DynamicTanhApart, DynamicTanhSaturates, JacobianDynamicTanh,
+      // activations near ReLU
+      SiluReluGap, SiluReluGapExact, SiluLeast, SiluSlope, GeluReluGap, GeluTanhReluGap,
+      // the feed-forward block
+      MirrorIdentity, MirrorJacobian, QuadraticSplit, ActiveSet, ActiveSetConstant, JacobianSwiglu,
+      JacobianSwigluEuler,
+      // its quadratic form
+      RankOneCertificate, RankOneSharper, SecondEigenvalue, SpectralRemainder, NeuronHigh,
+      NeuronLow, NeuronDirection, NeuronWeyl, NeuronDavisKahan, RayleighResidual, SharedRatio,
+      SharedAngle, TriggerNecessary, TriggerSufficient, WriteRise, WriteFall, WriteRows, WriteMass,
+      MajorantAbove, MajorantBelow, MajorantDifference, WriteCone,
+      // what attention can write
+      AttentionBudget, AttentionBudgetChannelwise, AttentionBudgetTanh, AttentionBudgetAlone,
+      // sink weights
+      FirstTokenOutput, FirstTokenWrite, SelfSinkWeight, SinkOutput, SinkWeightLeast,
+      SinkWeightByMax, SinkWeightByMean, SinkWeightByGroups, SinkMarginChange, SinkMarginRadius,
+      // outputs of heads
+      GatedNorm, GateThreshold, SinkOutputLeast, SinkOutputMost, ConvexHull, UnconditionalGate,
+      SinkRemoval, SinkRemovalDistance, SinkRemovalOdds, SinkAsOffByOne, SinkAsOffByOneByLogit,
+      SinkHeadLowRank, SilenceNeedsSink,
+      // keys and rotary positions
+      KeyBall, KeyBallOfSpikes, KeyBallNormalised, KeySingularValue, KeySecondByDirection,
+      KeySingularValueOffSpikes, RotaryNorm, RotaryDistance, RotaryLogit, RotarySelfPair,
+      RotaryLogitCeiling, LogitCapPerHead, LogitCapAllHeads>(model, trace);
 }
+
+#ifdef PLUMB_EXTERN_TEMPLATES
+extern template std::vector<Result> check_all(const Decoder<double>&, const Trace<double>&);
+#endif
 
 }  // namespace plumb::claims
