@@ -1,6 +1,6 @@
 #include "plumb/spike/neuron.hpp"
 
-#include <Eigen/Eigenvalues>
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <vector>

@@ -179,7 +179,7 @@ TEST_CASE("the certificate holds for 100,000 random and adversarial inputs") {
     if (!wrong.empty()) FAIL(wrong << " after " << tried << " inputs");
     ++tried;
   };
-  for (int round = 0; tried < 100000; ++round) {
+  for (int round = 0; round < 1050; ++round) {
     const Index hidden = 1 + round % 11, neurons = 1 + round % 7;
     auto block = draw_weights<double>(engine, hidden, neurons, 1);
     const double scale = std::pow(10.0, round % 9 - 4);

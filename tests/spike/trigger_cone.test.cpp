@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "plumb/spike/neuron.hpp"
 #include "plumb/spike/split.hpp"
 #include "support/close.hpp"
 #include "support/forms.hpp"
