@@ -183,3 +183,14 @@ TEST_CASE("a form of zeros has norms of zero") {
     CHECK(norms.remainder(0, 0) == 0);
   }
 }
+
+TEST_CASE("norms of all channels tell how far they are") {
+  Engine engine(8);
+  const auto block = draw_weights<double>(engine, 4, 2 * spike::detail::kTile + 1, 1);
+  std::vector<Index> told;
+  form_norms(block.view(), [&](Index done, Index total) {
+    CHECK(total == 6);
+    told.push_back(done);
+  });
+  CHECK(told == std::vector<Index>{1, 2, 3, 4, 5, 6});
+}
