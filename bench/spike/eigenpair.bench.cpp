@@ -16,7 +16,7 @@ enum class By { plumb, spectra, ssyevr, ssyevd };
 double lambda(By by, const plumb::spike::QuadraticForm<float>& form,
               const plumb::FeedForward<float>& block) {
   plumb::spike::EigenpairOptions options;
-  options.norms = false;
+  options.norms = options.second = false;
   switch (by) {
     case By::plumb: return plumb::spike::leading_eigenpair(form, options).lambda;
     case By::spectra: return by_spectra(block, form.channel, 1e-5F);

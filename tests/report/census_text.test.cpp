@@ -52,7 +52,7 @@ TEST_CASE("weaker tokens are outliers, and none is said in words") {
 }
 
 TEST_CASE("long lists are cut") {
-  CHECK(detail::first_few({"a", "b"}, 2) == "a, b");
-  CHECK(detail::first_few({"a", "b", "c", "d"}, 2) == "a, b and 2 more");
-  CHECK(detail::first_few({}, 2).empty());
+  CHECK(report::detail::first_few({"a", "b"}, 2) == "a, b");
+  CHECK(report::detail::first_few({"a", "b", "c", "d"}, 2) == "a, b and 2 more");
+  CHECK(report::detail::first_few({}, 2).empty());
 }

@@ -121,6 +121,7 @@ inline void print_amplifiers(std::ostream& out, const TextAnatomy& text) {
                {"+ spectral"},
                {"+ gating"},
                {"lambda"},
+               {"|lambda 2|"},
                {"energy share"},
                {"cos^2(s, x)"},
                {"neuron"},
@@ -139,7 +140,8 @@ inline void print_amplifiers(std::ostream& out, const TextAnatomy& text) {
     const auto share = found.pair.energy_share();
     const auto& neuron = found.neuron;
     table.add({layer, fixed(split.value, 3), fixed(split.rank_one, 3), fixed(split.spectral, 3),
-               fixed(split.gating, 3), number(found.pair.lambda), share ? fixed(*share, 3) : "-",
+               fixed(split.gating, 3), number(found.pair.lambda),
+               number(found.pair.second_estimate()), share ? fixed(*share, 3) : "-",
                fixed(split.alignment, 3), neuron ? std::to_string(neuron->neuron) : "-",
                neuron ? fixed(neuron->share, 3) : "-",
                neuron ? fixed(found.neuron_cosine, 3) : "-"});

@@ -31,7 +31,6 @@ inline nlohmann::ordered_json to_json(const Directions& directions, const Checkp
         {"channel", pair.channel},
         {"lambda1", detail::finite(pair.lambda)},
         {"lambda2_abs_bound", detail::finite(pair.second_bound())},
-        {"lambda2_abs", detail::finite(pair.second_estimate())},
         {"frobenius", pair.norms ? detail::finite(pair.norms->form) : nullptr},
         {"energy_share", detail::finite(pair.energy_share())},
         {"residual", detail::finite(pair.residual)},

@@ -18,9 +18,9 @@
 /// of the spike channels.
 namespace plumb::spike {
 
-/// J = W_down M at one point, M = diag(y .* act'(z)) W_gate + diag(act(z)) W_up, times the Jacobian
-/// of the norm in front if there is one. M is folded once; then an application is two products
-/// with a vector. A view of W_down: the block must outlive it.
+/// J = W_down M at one point, M = diag(y .* act'(z)) W_gate + diag(act(z)) W_up (without a gate
+/// diag(act'(y)) W_up), times the Jacobian of the norm in front if there is one. M is folded once;
+/// then an application is two products with a vector. A view of W_down: the block must outlive it.
 template <class T>
 struct FeedForwardJacobian {
   Matrix<T> reading;                    ///< M (f, hidden)
@@ -42,15 +42,41 @@ struct FeedForwardJacobian {
   }
 };
 
+namespace detail {
+
+/// The derivative of the neurons at x: dn = by_z .* dz + by_y .* dy; without a gate by_y .* dy.
+template <class T>
+struct NeuronSlopes {
+  Matrix<T> by_z, by_y;  // (1, f)
+};
+
+template <class T>
+NeuronSlopes<T> neuron_slopes(const FeedForward<T>& block, const VectorRef<T>& x) {
+  Matrix<T> y = (block.up * x).transpose();
+  if constexpr (requires { block.activation; }) {
+    if (block.up_bias.size() > 0) y += block.up_bias.transpose();
+    if (block.gate.size() == 0) return {Matrix<T>(), activation_slope(block.activation, y)};
+  }
+  Matrix<T> z = (block.gate * x).transpose();
+  if constexpr (requires { block.activation; }) {
+    if (block.gate_bias.size() > 0) z += block.gate_bias.transpose();
+    return {y.cwiseProduct(activation_slope(block.activation, z)), activate(block.activation, z)};
+  } else {
+    return {y.cwiseProduct(z.unaryExpr(&silu_derivative<T>)), z.unaryExpr(&silu<T>)};
+  }
+}
+
+}  // namespace detail
+
 /// Of the block at x, which it reads. Throws shape_error when x does not fit.
 /// Cost: 4 * hidden * f multiplications; memory hidden * f numbers.
 template <class T>
 FeedForwardJacobian<T> jacobian_map(const FeedForward<T>& block, const VectorRef<T>& x) {
-  require_size("jacobian_map", "x", x.size(), block.gate.cols());
-  const Vector<T> z = block.gate * x, y = block.up * x;
-  const Vector<T> a = y.cwiseProduct(z.unaryExpr(&silu_derivative<T>)), b = z.unaryExpr(&silu<T>);
-  return {a.asDiagonal() * block.gate + b.asDiagonal() * block.up,
-          {block.down.data(), block.down.rows(), block.down.cols()}};
+  require_size("jacobian_map", "x", x.size(), block.up.cols());
+  const auto [by_z, by_y] = detail::neuron_slopes<T>(block, x);
+  Matrix<T> reading = by_y.row(0).asDiagonal() * block.up;
+  if (block.gate.size() > 0) reading += by_z.row(0).asDiagonal() * block.gate;
+  return {std::move(reading), {block.down.data(), block.down.rows(), block.down.cols()}};
 }
 template <class T>
 FeedForwardJacobian<T> jacobian_map(FeedForward<T>&&, const VectorRef<T>&) = delete;
