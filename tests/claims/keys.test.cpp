@@ -90,9 +90,9 @@ TEST_CASE("key-ball: tight, broken, needs", "[key-ball][property]") {
   auto unfolded = spike_pair(h, Vector<double>::Constant(3, 5), rest, {0}, 0);
   unfolded.pair.weight_norm = 1;  // the gain forgotten
   check_violated<KeyBallOfSpikes>(unfolded);
-  auto raw = normed_pair(Matrix<double>{{3, 1}, {1, 3}} * 0.01, Vector<double>::Ones(2), 0);
-  raw.key_a *= 100;  // the form without division
-  raw.key_b *= 100;
+  auto raw = normed_pair(Matrix<double>{{300, 100}, {100, 300}}, Vector<double>::Ones(2), 0);
+  raw.normed_a = raw.key_a;  // a norm that was left out
+  raw.normed_b = raw.key_b;
   check_violated<KeyBallNormalised>(raw);
 
   check_vacuous<KeyBall>(key_pair(Matrix<double>::Ones(2, 2), weight), "read as one");
@@ -301,6 +301,7 @@ TEST_CASE("rotary-isometry: tight, broken, needs", "[rotary-isometry][property]"
   aligned.factor = 1.1;
   check_needs_assumption<RotaryLogit>(aligned, "attention factor");
   check_vacuous<RotaryLogit>(turned_key(key, Vector<double>::Zero(4), rotary, 3, 8), "zero");
+  check_vacuous<RotaryDistance>(turned_key(key, key, rotary, 3, 3), "positions are equal");
 }
 
 TEST_CASE("rotary-isometry: float at positions beyond 1e5", "[rotary-isometry][property]") {
@@ -399,7 +400,7 @@ TEST_CASE("rotary-self-pair: any pair", "[rotary-self-pair][property]") {
     const auto in = draw_normed_logits(QkNorm::per_head);
     RC_ASSERT(LogitCapPerHead::rhs<double>(in) <= in.scale * count<double>(in.key_gain.size()) *
                                                       max_abs<double>(in.query_gain) *
-                                                      max_abs<double>(in.key_gain));
+                                                      max_abs<double>(in.key_gain) * (1 + 1e-12));
   });
 }
 

@@ -145,7 +145,7 @@ void visit_head_rows(const LayerRun<T>& run, const Visit& visit) {
 
 // ---- 15: the first token reads itself --------------------------------------------------------
 
-/// o = v_0, to the bit, for a query that sees one key   (claim 15a; paper section 3.3)
+/// o = v_0, to the bit, for a query that sees one key   (claim 15a; paper eq. 22)
 /// Exact in floating point: the softmax of one logit is e^0 / 1, and the others add zeros.
 struct FirstTokenOutput {
   static constexpr std::string_view id = "first-token-self-map", part = "a";
@@ -180,7 +180,7 @@ struct FirstTokenOutput {
 };
 
 /// The write of attention for a token that sees only itself: a function of that token alone,
-///   write = post_norm(sum_h W_O^h (eta .* W_V^{kv(h)} x))        (claim 15b; paper section 3.3)
+///   write = post_norm(sum_h W_O^h (eta .* W_V^{kv(h)} x))        (claim 15b; paper eq. 22)
 /// With gates eta of the same token; linear in x where there is no gate. An equality.
 struct FirstTokenWrite {
   static constexpr std::string_view id = "first-token-self-map", part = "b";

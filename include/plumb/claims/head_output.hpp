@@ -61,7 +61,7 @@ void visit_sink_rows(const LayerRun<T>& run, Index queries, const Visit& visit) 
 
 // ---- 24: gates can silence, mixtures hardly --------------------------------------------------
 
-/// ||eta .* o|| <= max eta ||o||   (claim 24a; paper section 4.2). Equal for one gate a head.
+/// ||eta .* o|| <= max eta ||o||   (claim 24a; ours). Equal for one gate a head.
 struct GatedNorm {
   static constexpr std::string_view id = "gate-silence", part = "a";
   static constexpr auto relation = Relation::at_most;
@@ -115,7 +115,7 @@ struct GatedNorm {
 };
 
 /// eta = 1 / (1 + e^-(w.x)); so eta <= e if and only if w.x <= -ln(1/e - 1)
-/// (claim 24b; paper section 4.2). An equality.
+/// (claim 24b; ours). An equality.
 struct GateThreshold {
   static constexpr std::string_view id = "gate-silence", part = "b";
   static constexpr auto relation = Relation::equal;
@@ -249,7 +249,7 @@ inline constexpr Index kHullQueries = 4;
 
 }  // namespace detail
 
-/// min_j v_j.e <= ||o||, for any unit e   (claim 25; paper section 4.2). The largest left side over
+/// min_j v_j.e <= ||o||, for any unit e   (claim 25; ours). The largest left side over
 /// e is dist(0, conv{v_j}), which sites approach by Wolfe's algorithm. Equal when all values are.
 struct ConvexHull {
   static constexpr std::string_view id = "convex-hull";
@@ -292,7 +292,7 @@ struct ConvexHull {
 // ---- 26: gates that do not look at the input -------------------------------------------------
 
 /// W_O (eta .* o) = (W_O diag(eta)) o for every token, eta the same for all (claim 26, and its
-/// inverse by diag(1/eta); paper section 4.3). So unconditional gates of a channel, a head or a
+/// inverse by diag(1/eta); ours). So unconditional gates of a channel, a head or a
 /// scalar express nothing new; training them may still differ. An equality.
 struct UnconditionalGate {
   static constexpr std::string_view id = "unconditional-gate-is-reparametrisation";

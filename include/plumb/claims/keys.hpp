@@ -634,7 +634,11 @@ struct RotaryDistance {
     }
     return sqrt(sum);
   }
-  static Objection assumptions(const Input<double>& in) { return detail::is_no_turned_key(in); }
+  static Objection assumptions(const Input<double>& in) {
+    if (const auto objection = detail::is_no_turned_key(in)) return objection;
+    if (in.angles == in.other_angles) return "the positions are equal";
+    return {};
+  }
   static double allowance(const Input<double>& in) {
     double sum = 0;
     for (Index j = 0; j < in.planes(); ++j) {
