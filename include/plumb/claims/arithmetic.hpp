@@ -174,14 +174,6 @@ Vector<S> plus(const Vector<S>& a, const S& t, const Vector<S>& b) {
   return sum;
 }
 
-/// Row i as a column.
-template <class S>
-Vector<S> row(const Matrix<S>& m, Index i) {
-  Vector<S> result(m.cols());
-  for (Index j = 0; j < m.cols(); ++j) result[j] = m(i, j);
-  return result;
-}
-
 /// max(z, 0) = (z + |z|) / 2
 template <class S>
 S positive_part(const S& z) {

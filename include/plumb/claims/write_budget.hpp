@@ -152,7 +152,7 @@ void for_each_attention_write(const LayerRun<T>& run, const Body& body) {
 }
 
 template <class T, class Visit>
-void visit_head_rows(const LayerRun<T>& run, const Visit& visit) {
+void visit_budget_rows(const LayerRun<T>& run, const Visit& visit) {
   for_each_attention_write(
       run, [&](const AttentionRows& rows, Index k, double write, const Where& where) {
         visit(rows.head_rows(k, write), where);
@@ -197,7 +197,7 @@ struct AttentionBudget {
   }
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {
-    detail::visit_head_rows(run, visit);
+    detail::visit_budget_rows(run, visit);
   }
 };
 
@@ -278,7 +278,7 @@ struct AttentionBudgetTanh {
   }
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {
-    detail::visit_head_rows(run, visit);
+    detail::visit_budget_rows(run, visit);
   }
 };
 

@@ -91,8 +91,7 @@ inline Architecture read_llama2c_header(const std::string& file, std::string_vie
 struct Llama2cPart {
   std::string name;  ///< of one tensor
   std::vector<Index> shape;
-  std::string LayerNames::* of_layer = nullptr;  ///< if there is one a layer
-  std::string ending = {};                       ///< behind what layer_names calls it
+  std::string (*of_layer)(const LayerNames&) = nullptr;  ///< its name in a layer, if each has one
 };
 
 /// What follows the header, in order.
@@ -100,15 +99,17 @@ inline std::vector<Llama2cPart> llama2c_parts(const Architecture& a) {
   const Index d = a.hidden_size, f = a.feed_forward_size, kv = a.kv_size();
   std::vector<Llama2cPart> parts = {
       {kEmbeddingName, {a.vocab_size, d}},
-      {"rms_att_weight", {d}, &LayerNames::attention_pre_norm, ".weight"},
-      {"wq", {d, d}, &LayerNames::query},
-      {"wk", {kv, d}, &LayerNames::key},
-      {"wv", {kv, d}, &LayerNames::value},
-      {"wo", {d, d}, &LayerNames::output},
-      {"rms_ffn_weight", {d}, &LayerNames::feed_forward_pre_norm, ".weight"},
-      {"w1", {f, d}, &LayerNames::gate},
-      {"w2", {d, f}, &LayerNames::down},
-      {"w3", {f, d}, &LayerNames::up},
+      {"rms_att_weight", {d}, [](const LayerNames& n) { return n.attention_pre_norm + ".weight"; }},
+      {"wq", {d, d}, [](const LayerNames& n) { return n.query.tensor; }},
+      {"wk", {kv, d}, [](const LayerNames& n) { return n.key.tensor; }},
+      {"wv", {kv, d}, [](const LayerNames& n) { return n.value.tensor; }},
+      {"wo", {d, d}, [](const LayerNames& n) { return n.output.tensor; }},
+      {"rms_ffn_weight",
+       {d},
+       [](const LayerNames& n) { return n.feed_forward_pre_norm + ".weight"; }},
+      {"w1", {f, d}, [](const LayerNames& n) { return n.gate.tensor; }},
+      {"w2", {d, f}, [](const LayerNames& n) { return n.down.tensor; }},
+      {"w3", {f, d}, [](const LayerNames& n) { return n.up.tensor; }},
       {std::string(kFinalNormName) + ".weight", {d}},
       {kLlama2cTables, {2, a.context_length, a.head_dim / 2}}};
   if (!a.tied_head) parts.push_back({kHeadName, {a.vocab_size, d}});
@@ -158,10 +159,10 @@ inline Llama2cFile read_llama2c(const std::filesystem::path& path) {
     rest = rest.subspan(tensor.bytes.size());
     if (name != detail::kLlama2cTables) tensors.emplace(name, std::move(tensor));
   };
-  for (const auto& [name, shape, of_layer, ending] : parts) {
+  for (const auto& [name, shape, of_layer] : parts) {
     if (of_layer == nullptr) take(name, shape);
     for (Index layer = 0; of_layer != nullptr && layer < a.layers; ++layer) {
-      take(layer_names(a, layer).*of_layer + ending, shape);
+      take(of_layer(layer_names(a, layer)), shape);
     }
   }
   return {a, std::move(tensors)};
