@@ -33,8 +33,17 @@
 #include "plumb/sink/heads.hpp"
 #include "plumb/sink/importance.hpp"
 #include "plumb/sink/self_sink.hpp"
+#include "plumb/spike/eigenpair.hpp"
+#include "plumb/spike/eigenpairs.hpp"
+#include "plumb/spike/feed_forward_view.hpp"
+#include "plumb/spike/joint_direction.hpp"
+#include "plumb/spike/lanczos.hpp"
 #include "plumb/spike/life_cycle.hpp"
+#include "plumb/spike/neuron.hpp"
 #include "plumb/spike/outliers.hpp"
+#include "plumb/spike/quadratic_form.hpp"
+#include "plumb/spike/split.hpp"
+#include "plumb/spike/trigger_cone.hpp"
 
 // 8 results -> text and JSON
 #include "plumb/report/anatomy.hpp"
