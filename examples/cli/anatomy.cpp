@@ -17,6 +17,7 @@
 #include "plumb/report/anatomy_text.hpp"
 #include "plumb/report/chain.hpp"
 #include "plumb/report/heads.hpp"
+#include "plumb/sink/amplifier.hpp"
 #include "plumb/sink/chain.hpp"
 #include "plumb/sink/heads.hpp"
 #include "plumb/sink/importance.hpp"
@@ -90,6 +91,7 @@ int run_anatomy(const Options& options) {
     text.heads = plumb::report::head_reports(received, explain(model, ids, received, explainer));
     text.chains = plumb::sink::chains(trace, received,
                                       plumb::report::chain_positions(inputs.token_texts(ids)));
+    text.amplifiers = plumb::sink::amplifiers(model, trace, text.life);
     plumb::collapse::add(population, trace, text.outliers);
     texts.push_back(std::move(text));
     if (!options.trace.empty()) {

@@ -28,11 +28,17 @@ TEST_CASE("chains as fields and as a table") {
   const auto trace = plumb::trace(model, ids, TraceOptions{.inputs = true, .keys = true});
   const auto chains = sink::chains(trace, sink::attention_received(trace), {0, 12});
 
-  const auto json = report::chains_json(chains);
+  const auto life = spike::life_cycle(trace, spike::find_outliers(trace.residual));
+  const auto amplifiers = sink::amplifiers(model, trace, life);
+
+  const auto json = report::chains_json(chains, amplifiers);
   REQUIRE(json.size() == 2);
   CHECK(json[1]["position"] == 12);
   CHECK(json[1]["token"] == 1);
   CHECK(json[1]["embedding_norm"].is_number());
+  REQUIRE(json[1]["amplifier"].size() == 1);
+  CHECK(json[1]["amplifier"][0]["layer"] == 1);
+  CHECK(json[1]["amplifier"][0]["alignment"] == amplifiers[0].alignment[12]);
   REQUIRE(json[1]["layers"].size() == 6);
   const auto link = json[1]["layers"][2];
   CHECK(link["ratio"].get<double>() > 1000);
@@ -44,10 +50,10 @@ TEST_CASE("chains as fields and as a table") {
   }
 
   std::ostringstream out;
-  report::print_chains(out, chains, {"0 \"<s>\"", "12 \".\""});
+  report::print_chains(out, chains, amplifiers, {"0 \"<s>\"", "12 \".\""});
   CHECK(out.str().find("12 \".\"") != std::string::npos);
-  CHECK_THROWS_AS(report::print_chains(out, chains, {"one name"}), shape_error);
+  CHECK_THROWS_AS(report::print_chains(out, chains, amplifiers, {"one name"}), shape_error);
   std::ostringstream nothing;
-  report::print_chains(nothing, {}, {});
+  report::print_chains(nothing, {}, {}, {});
   CHECK(nothing.str().empty());
 }

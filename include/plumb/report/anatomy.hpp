@@ -9,6 +9,7 @@
 #include "plumb/core/errors.hpp"
 #include "plumb/core/linalg.hpp"
 #include "plumb/report/heads.hpp"
+#include "plumb/sink/amplifier.hpp"
 #include "plumb/sink/chain.hpp"
 #include "plumb/sink/importance.hpp"
 #include "plumb/spike/life_cycle.hpp"
@@ -33,6 +34,7 @@ struct TextAnatomy {
   sink::SinkRatios later_ratios;    ///< strictly later queries
   std::vector<HeadReport> heads;    ///< what heads do and why; empty if it was not asked for
   std::vector<sink::Chain> chains;  ///< of first token and delimiters; likewise
+  std::vector<sink::Amplifier> amplifiers;  ///< of the step-ups; likewise
 };
 
 /// `received` is the attention that the keys of the same pass received.

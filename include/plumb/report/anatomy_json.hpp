@@ -110,7 +110,7 @@ inline nlohmann::ordered_json to_json(const Anatomy& anatomy, const Checkpoint& 
           {"collapse", anatomy.collapse ? collapse_json(*anatomy.collapse) : empty},
           {"keys", anatomy.collapse ? keys_json(*anatomy.collapse) : empty},
           {"sink", detail::sink_json(anatomy)},
-          {"chain", chains_json(anatomy.shown.chains)}};
+          {"chain", chains_json(anatomy.shown.chains, anatomy.shown.amplifiers)}};
 }
 
 /// As text; bytes that are no UTF-8 (a token may end inside a character) become U+FFFD.
