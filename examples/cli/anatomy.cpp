@@ -17,6 +17,7 @@
 #include "plumb/report/anatomy_text.hpp"
 #include "plumb/report/chain.hpp"
 #include "plumb/report/heads.hpp"
+#include "plumb/sink/alignment.hpp"
 #include "plumb/sink/chain.hpp"
 #include "plumb/sink/heads.hpp"
 #include "plumb/sink/importance.hpp"
@@ -72,6 +73,7 @@ int run_anatomy(const Options& options) {
     text.heads = plumb::report::head_reports(received, explain(model, ids, received, explainer));
     text.chains = plumb::sink::chains(trace, received,
                                       plumb::report::chain_positions(inputs.token_texts(ids)));
+    text.alignments = plumb::sink::alignments(model, trace, text.life);
     plumb::collapse::add(population, trace, text.outliers);
     texts.push_back(std::move(text));
     if (!options.trace.empty()) {

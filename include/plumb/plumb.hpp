@@ -30,6 +30,7 @@
 
 // 5 what the spike is, what normalisation and attention make of it
 #include "plumb/collapse/population.hpp"
+#include "plumb/sink/alignment.hpp"
 #include "plumb/sink/chain.hpp"
 #include "plumb/sink/heads.hpp"
 #include "plumb/sink/importance.hpp"

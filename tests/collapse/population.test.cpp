@@ -2,12 +2,15 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <filesystem>
 #include <numeric>
+#include <utility>
 
 #include "plumb/model/planted.hpp"
 #include "support/close.hpp"
 #include "support/generators.hpp"
 #include "support/golden.hpp"
+#include "support/shared_models.hpp"
 
 using namespace plumb;
 using namespace plumb::collapse;
@@ -167,10 +170,17 @@ TEST_CASE("one spike token, none, or copies of one: null, with the reason, and t
 }
 
 TEST_CASE("without a norm that divides there is no bound, and it is said why") {
+  std::vector<std::pair<std::filesystem::path, TokenIds>> models;
   for (const auto& fixture : test::golden_fixtures()) {
-    INFO(fixture.name);
-    const Decoder<double> model(Checkpoint::open(fixture.model));
-    const auto ids = test::read_golden(fixture.golden, model.architecture()).ids;
+    const auto a = Checkpoint::open(fixture.model).architecture;
+    models.emplace_back(fixture.model, test::read_golden(fixture.golden, a).ids);
+  }
+  for (const auto& folder : test::shared_models()) {
+    models.emplace_back(folder, read_ids(folder / "ids.npy"));
+  }
+  for (const auto& [folder, ids] : models) {
+    INFO(folder.string());
+    const Decoder<double> model(Checkpoint::open(folder));
     const auto trace = plumb::trace(model, ids, kOptions);
     // As if three tokens were spike tokens, in the channel in which the first is largest.
     spike::Outliers chosen;

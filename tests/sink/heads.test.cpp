@@ -9,6 +9,7 @@
 #include "plumb/trace/trace.hpp"
 #include "support/close.hpp"
 #include "support/golden.hpp"
+#include "support/shared_models.hpp"
 
 using namespace plumb;
 using namespace plumb::sink;
@@ -212,4 +213,27 @@ TEST_CASE("tiny-llama: the grouped certificate is tight where the plain one is n
   std::sort(plain.begin(), plain.end());
   WARN("median weight / bound: grouped " << grouped[6] << ", plain " << plain[6]);
   CHECK(grouped[6] > plain[6]);
+}
+
+TEST_CASE("trained checkpoints at hand: certificates hold, and prove nothing against a class") {
+  for (const auto& folder : shared_models()) {
+    INFO(folder.string());
+    const Decoder<double> model(Checkpoint::open(folder));
+    const auto ids = read_ids(folder / "ids.npy");
+    const auto& a = model.architecture();
+    AttentionReceived received(a.layers, a.heads, static_cast<Index>(ids.size()));
+    model.forward(ids, std::ref(received));
+    HeadExplainer explainer(a, keys_to_explain(received));
+    model.forward(ids, std::ref(explainer));
+    for (Index layer = 0; layer < a.layers; ++layer) {
+      for (Index head = 0; head < a.heads; ++head) {
+        const auto why = explainer.explanation(layer, head);
+        CHECK(why.lower <= why.weight + 1e-12);
+        CHECK(why.weight <= why.upper + 1e-12);
+        CHECK(why.upper <= why.upper_mean + 1e-12);
+        const auto kind = classify(received, layer, head);
+        if (kind) CHECK(disagreement(why, *kind) != "proven otherwise");
+      }
+    }
+  }
 }

@@ -13,6 +13,7 @@
 #include "support/close.hpp"
 #include "support/generators.hpp"
 #include "support/golden.hpp"
+#include "support/shared_models.hpp"
 
 using namespace plumb;
 using namespace plumb::sink;
@@ -455,4 +456,21 @@ TEST_CASE("heads at the same time or one after the other: the same sums to the b
     in_order(layer, at, strip);
   });
   CHECK(largest_difference(concurrent, in_order) == 0);
+}
+
+TEST_CASE("trained checkpoints at hand: which ablation keeps its sinks") {
+  for (const auto& folder : shared_models()) {
+    const auto name = folder.filename().string();
+    if (!name.starts_with("tiny-")) continue;
+    INFO(name);
+    const Decoder<float> model(Checkpoint::open(folder));
+    const auto ids = read_ids(folder / "ids.npy");
+    const auto& a = model.architecture();
+    AttentionReceived received(a.layers, a.heads, static_cast<Index>(ids.size()));
+    model.forward(ids, std::ref(received));
+    const double sinks = sink_ratios(received).first_token * double(a.layers * a.heads);
+    if (name == "tiny-llama") CHECK(sinks == 6);
+    if (name == "tiny-dynamic-tanh") CHECK(sinks > 0);
+    if (name.starts_with("tiny-gate") || name == "tiny-head-dim-8") CHECK(sinks == 0);
+  }
 }

@@ -10,6 +10,7 @@
 #include "plumb/core/linalg.hpp"
 #include "plumb/report/amplifier.hpp"
 #include "plumb/report/heads.hpp"
+#include "plumb/sink/alignment.hpp"
 #include "plumb/sink/chain.hpp"
 #include "plumb/sink/importance.hpp"
 #include "plumb/spike/life_cycle.hpp"
@@ -35,6 +36,7 @@ struct TextAnatomy {
   sink::SinkRatios later_ratios;      ///< strictly later queries
   std::vector<HeadReport> heads;      ///< what heads do and why; empty unless asked for
   std::vector<sink::Chain> chains;    ///< of first token and delimiters; empty unless asked for
+  std::vector<sink::Alignment> alignments;  ///< of tokens with step-ups; empty unless asked for
 };
 
 /// `received` is the attention that the keys of the same pass received.

@@ -142,7 +142,7 @@ inline nlohmann::ordered_json to_json(const Anatomy& anatomy, const Checkpoint& 
           {"collapse", anatomy.collapse ? collapse_json(*anatomy.collapse) : empty},
           {"keys", anatomy.collapse ? keys_json(*anatomy.collapse) : empty},
           {"sink", detail::sink_json(anatomy)},
-          {"chain", chains_json(anatomy.shown.chains)}};
+          {"chain", chains_json(anatomy.shown.chains, anatomy.shown.alignments)}};
 }
 
 }  // namespace plumb::report

@@ -230,7 +230,7 @@ inline void print(std::ostream& out, const Anatomy& anatomy, const Checkpoint& c
   for (const auto& chain : anatomy.shown.chains) {
     names.push_back(detail::token_at(chain.position, token_texts));
   }
-  print_chains(out, anatomy.shown.chains, names);
+  print_chains(out, anatomy.shown.chains, anatomy.shown.alignments, names);
 }
 
 }  // namespace plumb::report

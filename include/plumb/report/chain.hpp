@@ -9,6 +9,7 @@
 
 #include "plumb/report/collapse.hpp"
 #include "plumb/report/table.hpp"
+#include "plumb/sink/alignment.hpp"
 #include "plumb/sink/chain.hpp"
 
 /// The causal chain of a text's first token and delimiters, for people and as the JSON field
@@ -49,11 +50,31 @@ inline const sink::ChainLink& strongest_link(const sink::Chain& chain) {
       [](const auto& a, const auto& b) { return largest_received(a) < largest_received(b); });
 }
 
+/// Of the first amplifier, or a dash where there is none.
+inline std::string alignment(const std::vector<sink::Alignment>& alignments,
+                             const sink::Chain& chain) {
+  if (alignments.empty()) return "-";
+  return fixed(alignments[0].cosine_squared[static_cast<std::size_t>(chain.position)], 3);
+}
+
 }  // namespace detail
 
-inline nlohmann::ordered_json chains_json(const std::vector<sink::Chain>& chains) {
+/// One entry a chain. `alignments` are those of the same pass, or none.
+inline nlohmann::ordered_json chains_json(const std::vector<sink::Chain>& chains,
+                                          const std::vector<sink::Alignment>& alignments) {
   auto list = nlohmann::ordered_json::array();
   for (const auto& chain : chains) {
+    auto amplified = nlohmann::ordered_json::array();
+    for (const auto& a : alignments) {
+      const auto t = static_cast<std::size_t>(chain.position);
+      amplified.push_back({{"layer", a.layer},
+                           {"channel", a.channel},
+                           {"lambda", a.pair.lambda},
+                           {"status", to_string(a.pair.status)},
+                           {"alignment", a.cosine_squared[t]},
+                           {"rank_one", a.rank_one[t]},
+                           {"write", a.write[t]}});
+    }
     auto links = nlohmann::ordered_json::array();
     for (const auto& link : chain.links) {
       auto keys = nlohmann::ordered_json::array();
@@ -73,6 +94,7 @@ inline nlohmann::ordered_json chains_json(const std::vector<sink::Chain>& chains
     list.push_back({{"position", chain.position},
                     {"token", chain.id},
                     {"embedding_norm", chain.embedding_norm},
+                    {"amplifier", amplified},
                     {"layers", links}});
   }
   return list;
@@ -81,6 +103,7 @@ inline nlohmann::ordered_json chains_json(const std::vector<sink::Chain>& chains
 /// One line a token, in the layer in which some head gives it most. `names` are what tokens are
 /// called, one a chain.
 inline void print_chains(std::ostream& out, const std::vector<sink::Chain>& chains,
+                         const std::vector<sink::Alignment>& alignments,
                          const std::vector<std::string>& names) {
   require_size("print_chains", "names", static_cast<Index>(names.size()),
                static_cast<Index>(chains.size()));
@@ -88,6 +111,7 @@ inline void print_chains(std::ostream& out, const std::vector<sink::Chain>& chai
   out << "\nChain of causes: first token and delimiters, where a head gives them most\n";
   Table table({{"token", Table::Align::left},
                {"|embedding|"},
+               {"cos^2"},
                {"layer"},
                {"|h|"},
                {"x median"},
@@ -104,14 +128,16 @@ inline void print_chains(std::ostream& out, const std::vector<sink::Chain>& chai
     const auto kv_heads = static_cast<std::ptrdiff_t>(link.key_cosine.size());
     const auto& key_cosine = link.key_cosine[static_cast<std::size_t>(head * kv_heads / heads)];
     const auto itself = [](double cosine) { return cosine; };
-    table.add({names[i], number(chains[i].embedding_norm, 3), std::to_string(link.layer),
+    table.add({names[i], number(chains[i].embedding_norm, 3),
+               detail::alignment(alignments, chains[i]), std::to_string(link.layer),
                number(link.size, 4), number(link.ratio, 3),
                detail::cell(link.read.hoyer, 2, itself), detail::cell(link.read_cosine, 2, itself),
                detail::cell(key_cosine, 2, itself),
                fixed(link.received[static_cast<std::size_t>(head)], 3), std::to_string(head)});
   }
   out << table
-      << "  read cos, key cos: cosine of what attention reads, and of the key before "
+      << "  cos^2: alignment of what the first step-up block reads with the direction that it "
+         "amplifies;\n  read cos, key cos: cosine of what attention reads, and of the key before "
          "rotary, to the first token's\n";
 }
 
