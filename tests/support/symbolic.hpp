@@ -138,6 +138,7 @@ class NormalForm : private GiNaC::map_function {
 
   /// The symbol r of r^2 = square, or a rational multiple of the symbol that there is.
   Symbolic root(const Symbolic& square) {
+    if (square.normal().is_zero()) return 0;
     for (const auto& known : relations_) {
       const Symbolic quotient = (square / known.square).normal();
       if (!GiNaC::is_a<GiNaC::numeric>(quotient)) continue;
