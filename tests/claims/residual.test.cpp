@@ -116,7 +116,7 @@ TEST_CASE("sandwich-write-bound: any output", "[sandwich-write-bound][property]"
 }
 
 TEST_CASE("sandwich-write-bound: tight, broken, vacuous", "[sandwich-write-bound][property]") {
-  const Vector<double> gain = Vector<double>::LinSpaced(8, -2, 1.5);
+  const Vector<double> gain = Vector<double>::LinSpaced(8, -2, 1.6);
   const auto one_hot = behind(7 * Vector<double>::Unit(8, 3), 0, gain);
   check_tight<SandwichWriteChannel>(channel_of(one_hot, 3));
   check_tight<SandwichWriteJoint>(behind(0.01 * Vector<double>::Ones(8), 1, gain.array() + 3));
