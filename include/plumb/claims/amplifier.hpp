@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -75,7 +74,7 @@ inline Spectrum spectrum_of(const Matrix<double>& form, double formed) {
 
 namespace detail {
 
-/// Spectra cost O(d^3) a channel; wider models are visited by the parts that need none.
+/// Wider models are visited by the parts that need no spectrum.
 inline constexpr Index kWidestSpectrum = 256;
 inline constexpr Index kVisitedForms = 2;  ///< channels a notable position
 
@@ -109,11 +108,16 @@ struct FormSite {
   Spectrum spectrum() const { return spectrum_of(form.dense(), formed()); }
 };
 
+/// What is looked at: any channel, or those of which a spectrum is made, which costs O(d^3).
+enum class Reads { writes, spectra };
+
 /// Calls body(site) for the channels with the largest writes at the notable positions of a layer,
-/// and refuse(reason, where) once where the block has no such form.
+/// the largest alone where a spectrum is made, and refuse(reason, where) once where the block has
+/// no such form.
 template <class T, class Body, class Refuse>
-void for_each_form(const LayerRun<T>& run, Index widest, const Body& body, const Refuse& refuse) {
-  if (run.weights.feed_forward.up.cols() > widest) return;
+void for_each_form(const LayerRun<T>& run, Reads reads, const Body& body, const Refuse& refuse) {
+  const bool spectra = reads == Reads::spectra;
+  if (spectra && run.weights.feed_forward.up.cols() > kWidestSpectrum) return;
   const FeedForwardRows rows = feed_forward_rows(run);
   const Where block{.layer = run.layer, .block = Block::feed_forward};
   if (rows.obstacle) return refuse(*rows.obstacle, block);
@@ -122,7 +126,7 @@ void for_each_form(const LayerRun<T>& run, Index widest, const Body& body, const
       rows.block.gate * rows.gain.asDiagonal(), rows.block.up * rows.gain.asDiagonal(), {}};
   for (std::size_t p = 0; p < rows.positions.size(); ++p) {
     const auto i = static_cast<Index>(p);
-    for (const Index k : largest_channels(rows.write.row(i), kVisitedForms)) {
+    for (const Index k : largest_channels(rows.write.row(i), spectra ? 1 : kVisitedForms)) {
       const auto form = spike::quadratic_form(view, k);
       neurons.down = rows.block.down.row(k);
       Where where = block;
@@ -198,7 +202,7 @@ template <class T, class Visit>
 void visit_bisectors(const LayerRun<T>& run, const Visit& visit) {
   RankOne<double> in;
   for_each_form(
-      run, std::numeric_limits<Index>::max(),
+      run, Reads::writes,
       [&](const FormSite& site) {
         in.neurons = site.neurons;
         in.x = site.x();
@@ -219,7 +223,7 @@ template <class T, class Visit>
 void visit_leading(const LayerRun<T>& run, const Visit& visit) {
   RankOne<double> in;
   for_each_form(
-      run, kWidestSpectrum,
+      run, Reads::spectra,
       [&](const FormSite& site) {
         const Spectrum spectrum = site.spectrum();
         Vector<double> sizes = spectrum.values.cwiseAbs();
@@ -409,7 +413,7 @@ inline EigenPoint<double> eigen_point(const Spectrum& spectrum, const Vector<dou
 template <class T, class Visit>
 void visit_eigen_points(const LayerRun<T>& run, const Visit& visit) {
   for_each_form(
-      run, kWidestSpectrum,
+      run, Reads::spectra,
       [&](const FormSite& site) {
         const Vector<double> x = site.x();
         if (x.size() < 2) return;
@@ -524,7 +528,7 @@ inline Index strongest(const Neurons<double>& neurons, const Vector<double>& x) 
 template <class T, class Visit>
 void visit_neurons(const LayerRun<T>& run, const Visit& visit) {
   for_each_form(
-      run, kWidestSpectrum,
+      run, Reads::spectra,
       [&](const FormSite& site) {
         visit(one_neuron(site.neurons, strongest(site.neurons, site.x())), site.where);
       },
@@ -678,7 +682,7 @@ inline AmongNeurons<double> among_neurons(const Neurons<double>& neurons, Index 
 template <class T, class Visit>
 void visit_among_neurons(const LayerRun<T>& run, const Visit& visit) {
   for_each_form(
-      run, kWidestSpectrum,
+      run, Reads::spectra,
       [&](const FormSite& site) {
         const Vector<double> x = site.x();
         if (x.size() < 2) return;
@@ -1096,7 +1100,7 @@ template <class T, class Visit>
 void visit_bounded(const LayerRun<T>& run, bool ceilings, const Visit& visit) {
   BoundedWrite<double> in;
   for_each_form(
-      run, std::numeric_limits<Index>::max(),
+      run, Reads::writes,
       [&](const FormSite& site) {
         in.neurons = site.neurons;
         in.x = site.x();
@@ -1371,7 +1375,7 @@ struct WriteCone {
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {
     detail::for_each_form(
-        run, std::numeric_limits<Index>::max(),
+        run, detail::Reads::writes,
         [&](const detail::FormSite& site) {
           const auto side = site.write() < 0 ? spike::Side::negative : spike::Side::positive;
           const auto pair = spike::leading_eigenpair(spike::signed_majorant(site.form, side));
