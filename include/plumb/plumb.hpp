@@ -31,6 +31,11 @@
 #include "plumb/spike/life_cycle.hpp"
 #include "plumb/spike/outliers.hpp"
 
+// 7 theorems with bounds, held against inputs and runs
+#include "plumb/claims/attention.hpp"
+#include "plumb/claims/head_output.hpp"
+#include "plumb/claims/keys.hpp"
+
 // 8 results -> text and JSON
 #include "plumb/report/anatomy.hpp"
 #include "plumb/report/anatomy_json.hpp"
