@@ -51,6 +51,11 @@
 #include "plumb/spike/trigger_cone.hpp"
 #include "plumb/spike/write_budget.hpp"
 
+// 7 theorems with bounds, held against inputs and runs
+#include "plumb/claims/attention.hpp"
+#include "plumb/claims/head_output.hpp"
+#include "plumb/claims/keys.hpp"
+
 // 8 results -> text and JSON
 #include "plumb/report/anatomy.hpp"
 #include "plumb/report/anatomy_json.hpp"
