@@ -6,6 +6,7 @@
 
 #include "plumb/model/activation.hpp"
 #include "support/evidence.hpp"
+#include "support/measured.hpp"
 
 using namespace plumb::claims;
 using namespace plumb::test;
@@ -77,13 +78,6 @@ TEST_CASE("gelu-relu-gap: tight and broken", "[gelu-relu-gap][property]") {
     check_violated<GeluReluGap>({sign * 0.7524615, 1, gelu_tanh(sign * 0.7524615)});
     check_violated<GeluTanhReluGap>({sign * 1.2, -2, -2 * silu(sign * 1.2)});
   }
-}
-
-TEST_CASE("silu-relu-gap on models", "[silu-relu-gap][measured]") {
-  check_measured<SiluReluGap>();
-  check_measured<SiluReluGapExact>();
-  check_measured<SiluLeast>();
-  check_measured<SiluSlope>();
 }
 
 TEST_CASE("gelu-relu-gap is not about SiLU", "[gelu-relu-gap][measured]") {

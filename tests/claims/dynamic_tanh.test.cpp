@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "support/evidence.hpp"
+#include "support/measured.hpp"
 
 using namespace plumb::claims;
 using namespace plumb::test;
@@ -79,13 +80,6 @@ TEST_CASE("dynamic-tanh-bounded-but-not-constant: tight, broken, vacuous",
   CHECK(Apart::assumptions(alike));
 }
 
-TEST_CASE("dynamic-tanh-bounded-but-not-constant on models",
-          "[dynamic-tanh-bounded-but-not-constant][measured]") {
-  check_measured<DynamicTanhBounded>();
-  check_measured<DynamicTanhSaturates>();
-  check_measured<Apart>();
-}
-
 TEST_CASE("dynamic-tanh claims say why they do not apply",
           "[dynamic-tanh-bounded-but-not-constant][measured]") {
   const auto& planted = measured_runs().back();
@@ -135,8 +129,4 @@ TEST_CASE("jacobian-dynamic-tanh: tight, broken", "[jacobian-dynamic-tanh][prope
   auto twice = derivative_of(h, 0.5, gain, dx);
   twice.dy = twice.dy.cwiseProduct(gain);
   check_violated<JacobianDynamicTanh>(twice);
-}
-
-TEST_CASE("jacobian-dynamic-tanh on models", "[jacobian-dynamic-tanh][measured]") {
-  check_measured<JacobianDynamicTanh>();
 }

@@ -193,19 +193,3 @@ TEST_CASE("a channel may leave the range of degrees of its neurons",
   CHECK(in.slope / in.write == Approx(4.7846).epsilon(1e-4));
   CHECK(judge<JacobianSwigluEuler>(in).verdict == Verdict::holds);
 }
-
-TEST_CASE("mirror-identity on models", "[mirror-identity][measured]") {
-  check_measured<MirrorIdentity>();
-  check_measured<MirrorJacobian>();
-}
-
-TEST_CASE("quadratic-split on models", "[quadratic-split][measured]") {
-  check_measured<QuadraticSplit>();
-  check_measured<ActiveSet>();
-  check_measured<ActiveSetConstant>();
-}
-
-TEST_CASE("jacobian-swiglu on models", "[jacobian-swiglu][measured]") {
-  check_measured<JacobianSwiglu>();
-  check_measured<JacobianSwigluEuler>();
-}

@@ -115,13 +115,6 @@ TEST_CASE("key-ball: tight, broken, needs", "[key-ball][property]") {
   CHECK(KeyBallOfSpikes::objection(a)->find("dynamic_tanh") != std::string::npos);
 }
 
-TEST_CASE("key-ball on models", "[key-ball][measured]") {
-  check_measured<KeyBall>();
-  check_measured<KeyBallOfSpikes>();
-  check_measured<KeyBallNormalised>();
-  check_measured_in_float<KeyBall, KeyBallOfSpikes, KeyBallNormalised>();
-}
-
 // ---- 19 -------------------------------------------------------------------------------------
 
 namespace {
@@ -206,13 +199,6 @@ TEST_CASE("key-second-singular-value: tight, broken, vacuous",
   plumb::Architecture a;
   a.qk_norm = QkNorm::all_heads;
   CHECK(KeySingularValue::objection(a)->find("normalised") != std::string::npos);
-}
-
-TEST_CASE("key-second-singular-value on models", "[key-second-singular-value][measured]") {
-  check_measured<KeySingularValue>();
-  check_measured<KeySecondByDirection>();
-  check_measured<KeySingularValueOffSpikes>();
-  check_measured_in_float<KeySingularValue, KeySecondByDirection, KeySingularValueOffSpikes>();
 }
 
 // ---- 20 -------------------------------------------------------------------------------------
@@ -314,13 +300,6 @@ TEST_CASE("rotary-isometry: float at positions beyond 1e5", "[rotary-isometry][p
       CHECK(finding.verdict == Verdict::holds);
     }
   }
-}
-
-TEST_CASE("rotary-isometry on models", "[rotary-isometry][measured]") {
-  check_measured<RotaryNorm>();
-  check_measured<RotaryDistance>();
-  check_measured<RotaryLogit>();
-  check_measured_in_float<RotaryNorm, RotaryDistance, RotaryLogit>();
 }
 
 // ---- 21 -------------------------------------------------------------------------------------
@@ -440,12 +419,4 @@ TEST_CASE("rotary-self-pair: tight, broken, needs", "[rotary-self-pair][property
   check_needs_assumption<LogitCapAllHeads>(one_head, "over all heads");
   check_vacuous<LogitCapPerHead>(
       normed_logits(plane, plane, Vector<double>::Zero(4), gains, QkNorm::per_head, 4), "zero");
-}
-
-TEST_CASE("rotary-self-pair on models", "[rotary-self-pair][measured]") {
-  check_measured<RotarySelfPair>();
-  check_measured<RotaryLogitCeiling>();
-  check_measured<LogitCapPerHead>();
-  check_measured<LogitCapAllHeads>();
-  check_measured_in_float<RotarySelfPair, RotaryLogitCeiling, LogitCapPerHead, LogitCapAllHeads>();
 }

@@ -54,12 +54,6 @@ TEST_CASE("rms-bounded: tight, broken, vacuous", "[rms-bounded][property]") {
       {Vector<double>::Zero(3), 0, Vector<double>::Zero(3), Vector<double>::Ones(3)}, "zero");
 }
 
-TEST_CASE("rms-bounded on models", "[rms-bounded][measured]") {
-  check_measured<RmsBoundedSquare>();
-  check_measured<RmsBoundedEntry>();
-  check_measured<RmsBoundedGain>();
-}
-
 // ---- Derivative -------------------------------------------------------------------------------
 
 namespace {
@@ -126,12 +120,6 @@ TEST_CASE("jacobian-rms-norm: tight, broken, vacuous", "[jacobian-rms-norm][prop
   CHECK(JacobianRmsNormSpectrum::assumptions(spectrum_of(Vector<double>::Ones(1), 1)));
 }
 
-TEST_CASE("jacobian-rms-norm on models", "[jacobian-rms-norm][measured]") {
-  check_measured<JacobianRmsNormValue>();
-  check_measured<JacobianRmsNormBound>();
-  check_measured<JacobianRmsNormSpectrum>();
-}
-
 // ---- Finite writes ----------------------------------------------------------------------------
 
 namespace {
@@ -196,10 +184,4 @@ TEST_CASE("finite-write-shielding: tight, broken, vacuous", "[finite-write-shiel
   check_needs_assumption<FiniteWriteIdentity>(nothing, "zero");
   check_needs_assumption<FiniteWriteShielding>(nothing, "zero");
   check_needs_assumption<FiniteWriteShieldingGain>(nothing, "zero");
-}
-
-TEST_CASE("finite-write-shielding on models", "[finite-write-shielding][measured]") {
-  check_measured<FiniteWriteIdentity>();
-  check_measured<FiniteWriteShielding>();
-  check_measured<FiniteWriteShieldingGain>();
 }

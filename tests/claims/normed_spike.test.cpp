@@ -109,13 +109,6 @@ TEST_CASE("rms-sparsifies: tight, broken, vacuous", "[rms-sparsifies][property]"
   CHECK(RmsSparsifiesRest::assumptions(normed(Vector<double>::Unit(3, 0), 0, {3})));
 }
 
-TEST_CASE("rms-sparsifies on models", "[rms-sparsifies][measured]") {
-  check_measured<RmsSparsifiesEntry>();
-  check_measured<RmsSparsifiesRest>();
-  check_measured<RmsSparsifiesParticipation>();
-  check_measured<RmsSparsifiesHoyer>();
-}
-
 // ---- Near constancy ---------------------------------------------------------------------------
 
 namespace {
@@ -213,13 +206,6 @@ TEST_CASE("rms-near-constant: tight, broken, vacuous", "[rms-near-constant][prop
   check_needs_assumption<RmsNearConstantGain>(pair_of(row, row, 0, {0, 1}, gain), "alike");
 }
 
-TEST_CASE("rms-near-constant on models", "[rms-near-constant][measured]") {
-  check_measured<RmsNearConstant>();
-  check_measured<RmsNearConstantTriangle>();
-  check_measured<RmsNearConstantLinear>();
-  check_measured<RmsNearConstantGain>();
-}
-
 // ---- Scaling a spike --------------------------------------------------------------------------
 
 namespace {
@@ -267,9 +253,4 @@ TEST_CASE("spike-scale-law: tight, broken, vacuous", "[spike-scale-law][property
                                         "nothing but the spike");
   CHECK(SpikeScaleLaw::assumptions(scaled_by(1, h, 0, {0})));
   CHECK(SpikeScaleLaw::assumptions(scaled_by(-1, h, 0, {0})));
-}
-
-TEST_CASE("spike-scale-law on models", "[spike-scale-law][measured]") {
-  check_measured<SpikeScaleLaw>();
-  check_measured<SpikeScaleBound>();
 }

@@ -4,6 +4,7 @@
 
 #include "support/close.hpp"
 #include "support/evidence.hpp"
+#include "support/measured.hpp"
 
 using namespace plumb::claims;
 using namespace plumb::test;
@@ -53,10 +54,6 @@ TEST_CASE("plateau-persistence: tight, broken, vacuous", "[plateau-persistence][
   check_needs_assumption<PlateauPersistence>(added_up<double>(0, writes), "no level");
   CHECK(PlateauPersistence::assumptions(added_up<double>(-8, writes)));
   CHECK(PlateauPersistence::assumptions(added_up<double>(-8, Vector<double>(0))));
-}
-
-TEST_CASE("plateau-persistence on models", "[plateau-persistence][measured]") {
-  check_measured<PlateauPersistence>();
 }
 
 TEST_CASE("plateau-persistence on a model in float", "[plateau-persistence][measured]") {
@@ -143,13 +140,6 @@ TEST_CASE("sandwich-write-bound: tight, broken, vacuous", "[sandwich-write-bound
   check_needs_assumption<SandwichWriteJoint>(behind(two, 0, two), "a gain is zero");
   check_needs_assumption<SandwichWriteJoint>({0 * two, 0, gain, two}, "zero");
   check_needs_assumption<SandwichWriteCount>({behind(0 * two, 1, two), 0}, "zero");
-}
-
-TEST_CASE("sandwich-write-bound on models", "[sandwich-write-bound][measured]") {
-  check_measured<SandwichWriteChannel>();
-  check_measured<SandwichWriteJoint>();
-  check_measured<SandwichWriteCount>();
-  check_measured<SandwichWriteSum>();
 }
 
 TEST_CASE("sandwich-write-bound is not about models without a norm behind the blocks",

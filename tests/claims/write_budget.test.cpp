@@ -156,10 +156,3 @@ TEST_CASE("write-budget-attention: which architectures", "[write-budget-attentio
   CHECK(AttentionBudget::objection(a)->find("not bounded") != std::string::npos);
   CHECK(AttentionBudgetChannelwise::objection(a)->find("not bounded") != std::string::npos);
 }
-
-TEST_CASE("write-budget-attention on models", "[write-budget-attention][measured]") {
-  check_measured<AttentionBudget>();
-  check_measured<AttentionBudgetChannelwise>();
-  check_measured<AttentionBudgetTanh>();
-  check_measured<AttentionBudgetAlone>();
-}
