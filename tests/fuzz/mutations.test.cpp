@@ -36,6 +36,15 @@ void* operator new(std::size_t size) {
   return memory + kPrefix;
 }
 
+// libstdc++'s calls the one above; that of the address sanitizer does not.
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  try {
+    return operator new(size);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
 void operator delete(void* pointer) noexcept {
   if (pointer == nullptr) return;
   auto* const memory = static_cast<std::byte*>(pointer) - kPrefix;

@@ -112,6 +112,20 @@ TEST_CASE("llama2.c: a positive vocab_size ties the head") {
   CHECK_NOTHROW(checkpoint.validate());
 }
 
+TEST_CASE("llama2.c: a checkpoint may be saved as a folder") {
+  const TemporaryDirectory directory;
+  const auto path = directory.write("model.bin", file(kHeader, floats(kHeader)));
+  const auto checkpoint = plumb::Checkpoint::open(path);
+  checkpoint.save(directory.path() / "folder");
+  const auto saved = plumb::Checkpoint::open(directory.path() / "folder");
+  CHECK(saved.architecture.rotary_pairing == plumb::RotaryPairing::interleaved);
+  CHECK(saved.tensors.size() == checkpoint.tensors.size());
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    CAPTURE(name);
+    CHECK(plumb::read_matrix<float>(saved.tensor(name)) == plumb::read_matrix<float>(tensor));
+  }
+}
+
 TEST_CASE("llama2.c: headers that cannot be are refused") {
   constexpr std::array<const char*, 7> kNames = {"dim",        "hidden_dim", "n_layers", "n_heads",
                                                  "n_kv_heads", "vocab_size", "seq_len"};
