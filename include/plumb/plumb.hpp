@@ -56,6 +56,12 @@
 #include "plumb/claims/head_output.hpp"
 #include "plumb/claims/keys.hpp"
 
+// 7 theorems with bounds, held against a run
+#include "plumb/claims/activation.hpp"
+#include "plumb/claims/amplifier.hpp"
+#include "plumb/claims/feed_forward.hpp"
+#include "plumb/claims/write_budget.hpp"
+
 // 8 results -> text and JSON
 #include "plumb/report/anatomy.hpp"
 #include "plumb/report/anatomy_json.hpp"
