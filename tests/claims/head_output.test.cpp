@@ -251,6 +251,14 @@ TEST_CASE("sink-removal-identity: tight, broken, vacuous", "[sink-removal-identi
       "all values are equal");
 }
 
+TEST_CASE("sink-removal-identity: a sink without weight moves nothing",
+          "[sink-removal-identity][property]") {
+  const auto weak = eviction(head_row(Vector<double>{{-35, 0}}, Matrix<double>{{1, 0}, {0, 1}}));
+  check_tight<SinkRemoval>(weak);
+  check_vacuous<SinkRemovalDistance>(weak, "no more than rounding");
+  check_vacuous<SinkRemovalOdds>(weak, "no more than rounding");
+}
+
 TEST_CASE("sink-removal-identity on models", "[sink-removal-identity][measured]") {
   check_measured<SinkRemoval>();
   check_measured<SinkRemovalDistance>();
