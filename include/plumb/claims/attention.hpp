@@ -5,11 +5,14 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "plumb/claims/arithmetic.hpp"
 #include "plumb/claims/claim.hpp"
+#include "plumb/core/array.hpp"
 #include "plumb/model/activation.hpp"
+#include "plumb/model/norm.hpp"
 #include "plumb/trace/layer_run.hpp"
 
 /// What the softmax of one head can do: how much weight a key may receive, given the logits. The
@@ -50,20 +53,42 @@ S reach(const Matrix<S>& values, Index key) {
   return greatest;
 }
 
-/// Largest relative error of weight j that a softmax computed of its logits:
-///   u (m - l_j) + u (m - min l) + (2 E + 3) u + gamma_n,   m = max l
-/// from the two differences l - m, two exponentials, the division and the sum; 1 % covers u^2.
-inline double softmax_error(const Vector<double>& logits, Index j, double unit) {
+namespace detail {
+
+/// sum_j A_j (max l - l_j), A the softmax of the logits: how far a drawn key is below the largest.
+inline double mean_depth(const Vector<double>& logits) {
   const double greatest = logits.maxCoeff();
-  return 1.01 * (unit * (greatest - logits[j] + greatest - logits.minCoeff() + 2 * kExpError + 3) +
-                 gamma(logits.size(), unit));
+  double sum = 0, depths = 0;
+  for (const double logit : logits) {
+    const double weight = std::exp(logit - greatest);
+    sum += weight;
+    if (weight > 0) depths += weight * (greatest - logit);
+  }
+  return depths / sum;
 }
 
-/// The same for the worst key.
-inline double softmax_error(const Vector<double>& logits, double unit) {
+}  // namespace detail
+
+/// Largest relative error of weight j that a softmax computed of its logits, m = max l:
+///   u (m - l_j) + u sum_i A_i (m - l_i) + (2 E + 3) u + gamma_n
+/// from the difference l_j - m, those under the sum, two exponentials, the division and the sum;
+/// 1 % covers terms in u^2.
+inline double softmax_error(const Vector<double>& logits, Index j, double unit) {
+  const double depth = logits.maxCoeff() - logits[j] + detail::mean_depth(logits);
+  return 1.01 * (unit * (depth + 2 * kExpError + 3) + gamma(logits.size(), unit));
+}
+
+/// The same for the key of the lowest logit, which has the largest.
+inline double worst_softmax_error(const Vector<double>& logits, double unit) {
   Index lowest = 0;
   logits.minCoeff(&lowest);
   return softmax_error(logits, lowest, unit);
+}
+
+/// The same on average over keys by weight: sum_j A_j |error_j| of a mixture.
+inline double mean_softmax_error(const Vector<double>& logits, double unit) {
+  const double depth = 2 * detail::mean_depth(logits);
+  return 1.01 * (unit * (depth + 2 * kExpError + 3) + gamma(logits.size(), unit));
 }
 
 /// What the rounding of a recorded mixture o = sum_j A_j v_j may add to its distance to anything
@@ -94,7 +119,7 @@ inline Objection underflows(const HeadRow<double>& in, Index key) {
   return {};
 }
 
-/// Queries of a head that claims look at, beside query 1: no more, because each costs n head_dim.
+/// Queries of a head that claims look at: no more, because each costs n head_dim.
 inline constexpr Index kQueriesPerHead = 16;
 
 /// Query t of one head, with the keys that it sees: those whose logits are not -infinity.
@@ -119,12 +144,14 @@ HeadRow<double> head_row(const LayerRun<T>& run, Index head, Index t) {
   return made;
 }
 
-/// Calls body(head, t) for query 1 and at most `queries` more of each head, evenly spread.
+/// Calls body(head, t) for at most `queries` of each head, evenly spread from query 2 on: with two
+/// keys most bounds are equalities.
 template <class T, class Body>
 void for_each_query(const LayerRun<T>& run, Index queries, const Body& body) {
   const Index step = (run.tokens() + queries - 1) / queries;
+  const Index first = run.tokens() > 2 ? 2 : 1;
   for (Index head = 0; head < run.architecture.heads; ++head) {
-    for (Index t = 1; t < run.tokens(); t += step) body(head, t);
+    for (Index t = first; t < run.tokens(); t += step) body(head, t);
   }
 }
 
@@ -532,7 +559,7 @@ struct TwoQueries {
   S scale{};                         ///< logits are scale q.k
   Index sink = 0;                    ///< s, among the keys
   double unit = kUnit;
-  double weight_error = 0;  ///< of both softmaxes, relative: softmax_error of all their keys
+  double weight_error = 0;  ///< of both softmaxes, relative: worst_softmax_error
 };
 
 namespace detail {
@@ -593,8 +620,8 @@ void visit_two_queries(const LayerRun<T>& run, const Visit& visit) {
         in.scale = run.weights.attention.scale;
         in.sink = -begin;
         in.unit = unit_of<T>;
-        in.weight_error =
-            softmax_error(first.logits, unit_of<T>) + softmax_error(second.logits, unit_of<T>);
+        in.weight_error = worst_softmax_error(first.logits, unit_of<T>) +
+                          worst_softmax_error(second.logits, unit_of<T>);
         visit(in, at_query(run, head, t));
       }
     }

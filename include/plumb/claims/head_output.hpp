@@ -10,6 +10,7 @@
 #include "plumb/claims/attention.hpp"
 #include "plumb/claims/claim.hpp"
 #include "plumb/claims/min_norm_point.hpp"
+#include "plumb/claims/verdict.hpp"
 #include "plumb/collapse/spectrum.hpp"
 #include "plumb/kernels/reference.hpp"
 #include "plumb/trace/layer_run.hpp"
@@ -379,13 +380,13 @@ struct Eviction {
 
 namespace detail {
 
-/// Relative to max ||v_j||: recorded weights are off by the softmax's relative error, in a mixture
-/// and in A_s / (1 - A_s), each twice at most; recorded outputs by n roundings; dividing by
+/// Relative to max ||v_j||: recorded weights are off by the softmax's error on average, in a
+/// mixture and in A_s / (1 - A_s), each twice at most; recorded outputs by n roundings; dividing by
 /// 1 - A_s enlarges both.
 inline double eviction_allowance(const Eviction<double>& in) {
   const double rest = weight_beside<double>(in.row.weights, in.row.sink);
   const double error =
-      4 * softmax_error(in.row.logits, in.row.unit) * longest<double>(in.row.values);
+      4 * mean_softmax_error(in.row.logits, in.row.unit) * longest<double>(in.row.values);
   return (error + 2 * mixture_allowance(in.row)) * (1 + 1 / rest);
 }
 
@@ -456,6 +457,9 @@ struct SinkRemovalDistance {
   static Objection assumptions(const Input<double>& in) {
     if (const auto objection = detail::is_no_eviction(in)) return objection;
     if (reach<double>(in.row.values, in.row.sink) == 0) return "all values are equal";
+    if (rhs<double>(in) <= allowance(in) / kCoarseAllowance) {
+      return "the sink moves the output by no more than rounding";
+    }
     return {};
   }
   static double allowance(const Input<double>& in) { return detail::eviction_allowance(in); }
@@ -516,7 +520,8 @@ inline double off_by_one_allowance(const OffByOne<double>& in) {
   const double logits =
       gamma(static_cast<double>(in.row.logits.size()) + 12 + 8 * max_abs<double>(in.row.logits));
   return 2 * mixture_allowance(in.row) +
-         (2 * softmax_error(in.row.logits, in.row.unit) + logits) * longest<double>(in.row.values);
+         (2 * mean_softmax_error(in.row.logits, in.row.unit) + logits) *
+             longest<double>(in.row.values);
 }
 
 template <class T, class Visit>
