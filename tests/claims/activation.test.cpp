@@ -80,7 +80,8 @@ TEST_CASE("gelu-relu-gap: tight and broken", "[gelu-relu-gap][property]") {
   }
 }
 
-TEST_CASE("gelu-relu-gap: each form where it is used, with its constant", "[gelu-relu-gap][measured]") {
+TEST_CASE("gelu-relu-gap: each form where it is used, with its constant",
+          "[gelu-relu-gap][measured]") {
   for (const auto& run : measured_runs()) {
     const auto name = plumb::spell(plumb::kActivations, run.model.architecture().activation);
     const auto results = check<GeluReluGap, GeluTanhReluGap>(run.model, run.trace);

@@ -276,9 +276,6 @@ TEST_CASE("sink-weight-bounds: tight, broken, vacuous", "[sink-weight-bounds][pr
   check_vacuous<SinkWeightByGroups>(grouped(any, {0, 1, 0}), "no group");
 }
 
-<<<<<<< HEAD
-TEST_CASE("sink-weight-bounds on models in float", "[sink-weight-bounds][measured]") {
-=======
 TEST_CASE("sink-weight-bounds: a window that the first token has left",
           "[sink-weight-bounds][property]") {
   const auto& planted = measured_runs().back();
@@ -293,12 +290,7 @@ TEST_CASE("sink-weight-bounds: a window that the first token has left",
   });
 }
 
-TEST_CASE("sink-weight-bounds on models", "[sink-weight-bounds][measured]") {
-  check_measured<SinkWeightLeast>();
-  check_measured<SinkWeightByMax>();
-  check_measured<SinkWeightByMean>();
-  check_measured<SinkWeightByGroups>();
->>>>>>> claims-attn
+TEST_CASE("sink-weight-bounds on models in float", "[sink-weight-bounds][measured]") {
   check_measured_in_float<SinkWeightLeast, SinkWeightByMax, SinkWeightByMean, SinkWeightByGroups>();
 }
 

@@ -233,9 +233,6 @@ TEST_CASE("sink-removal-identity: tight, broken, vacuous", "[sink-removal-identi
       "all values are equal");
 }
 
-<<<<<<< HEAD
-TEST_CASE("sink-removal-identity on models in float", "[sink-removal-identity][measured]") {
-=======
 TEST_CASE("sink-removal-identity: a sink without weight moves nothing",
           "[sink-removal-identity][property]") {
   const auto weak = eviction(head_row(Vector<double>{{-35, 0}}, Matrix<double>{{1, 0}, {0, 1}}));
@@ -244,11 +241,7 @@ TEST_CASE("sink-removal-identity: a sink without weight moves nothing",
   check_vacuous<SinkRemovalOdds>(weak, "no more than rounding");
 }
 
-TEST_CASE("sink-removal-identity on models", "[sink-removal-identity][measured]") {
-  check_measured<SinkRemoval>();
-  check_measured<SinkRemovalDistance>();
-  check_measured<SinkRemovalOdds>();
->>>>>>> claims-attn
+TEST_CASE("sink-removal-identity on models in float", "[sink-removal-identity][measured]") {
   check_measured_in_float<SinkRemoval, SinkRemovalDistance, SinkRemovalOdds>();
 }
 

@@ -23,10 +23,12 @@ TEMPLATE_TEST_CASE("a layer run is that layer of the trace, bit for bit", "", fl
       CHECK(run.residual == trace.residual[layer]);
       CHECK(run.attention_write == trace.attention_write[layer]);
       CHECK(run.middle() == trace.middle(l));
+      CHECK(run.before_feed_forward() == trace.before_feed_forward(l));
       CHECK(run.feed_forward_write == trace.feed_forward_write[layer]);
       CHECK(run.attention == trace.attention[layer]);
       CHECK(run.attention_input == run.weights.attention_pre_norm.value(run.residual));
-      CHECK(run.feed_forward_input == run.weights.feed_forward_pre_norm.value(run.middle()));
+      CHECK(run.feed_forward_input ==
+            run.weights.feed_forward_pre_norm.value(run.before_feed_forward()));
       CHECK((run.gate.size() > 0) ==
             (model.architecture().attention_gate != plumb::AttentionGate::none));
     }

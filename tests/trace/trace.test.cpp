@@ -41,6 +41,16 @@ const std::vector<Fixture>& fixtures() {
   return all;
 }
 
+/// Can the model read a text of so many tokens? Learned positions end.
+bool reads(const plumb::Architecture& a, Index tokens) {
+  return !a.learned_positions || tokens <= a.context_length;
+}
+
+/// What a layer sees of a sequence: its own window narrows it.
+Sequence seen_by(const plumb::Architecture& a, Index layer, const Sequence& sequence) {
+  return a.window_of(layer) > 0 ? sequence.within(a.window_of(layer)) : sequence;
+}
+
 /// Can a trace be given this tap?
 template <class T, class Tap>
 concept Traceable = requires(const Decoder<T>& model, const TokenIds& ids, Tap tap) {
@@ -178,17 +188,19 @@ TEMPLATE_TEST_CASE("rows of attention maps are weights that sum to 1 over what t
   for (const auto& fixture : fixtures()) {
     INFO(fixture.name);
     const Decoder<TestType> model(fixture.checkpoint);
+    if (!reads(model.architecture(), tokens)) continue;
     const auto ids = random_ids(model, tokens);
     for (const auto& sequence : {Sequence::causal(tokens), window, Sequence::alone(tokens)}) {
       const auto trace = plumb::trace(model, ids, sequence);
       double off = 0;
       bool covered = true, weights = true;
-      for (const auto& maps : trace.attention) {
+      for (Index l = 0; l < trace.layers(); ++l) {
+        const auto visible_keys = seen_by(model.architecture(), l, sequence);
         for (Index head = 0; head < model.architecture().heads; ++head) {
-          const auto map = plumb::slice(maps, head);
+          const auto map = plumb::slice(trace.attention[static_cast<std::size_t>(l)], head);
           for (Index t = 0; t < tokens; ++t) {
             const auto row = map.row(t);
-            const auto& seen = sequence.keys(t);
+            const auto& seen = visible_keys.keys(t);
             const auto visible = row.segment(seen.first, seen.last - seen.first);
             covered =
                 covered && row.head(seen.first).isZero(0) && row.tail(tokens - seen.last).isZero(0);
@@ -214,6 +226,7 @@ TEMPLATE_TEST_CASE("attention maps are the softmax of rotated queries and keys",
     INFO(fixture.name);
     const Decoder<TestType> model(fixture.checkpoint);
     const auto& a = model.architecture();
+    if (!reads(a, tokens)) continue;
     std::vector<Matrix<TestType>> queries, keys;
     const auto watch = plumb::taps{[&](Index, site::queries at, Matrix<TestType>& q) {
                                      if (at.stage == site::Stage::rotated) queries.push_back(q);
@@ -230,10 +243,12 @@ TEMPLATE_TEST_CASE("attention maps are the softmax of rotated queries and keys",
             queries[l].middleCols(head * a.head_dim, a.head_dim).template cast<double>();
         const Matrix<double> k =
             keys[l].middleCols(a.kv_head(head) * a.head_dim, a.head_dim).template cast<double>();
-        const Matrix<double> dots = q * k.transpose() * a.attention_scale;
+        Matrix<double> dots = q * k.transpose() * a.attention_scale;
+        if (const auto cap = a.attention_soft_cap) dots = *cap * (dots / *cap).array().tanh();
+        const auto visible_keys = seen_by(a, static_cast<Index>(l), sequence);
         const auto map = plumb::slice(trace.attention[l], head);
         for (Index t = 0; t < tokens; ++t) {
-          const auto& seen = sequence.keys(t);
+          const auto& seen = visible_keys.keys(t);
           const Index count = seen.last - seen.first;
           const plumb::RowVector<double> logits = dots.row(t).segment(seen.first, count);
           plumb::RowVector<double> expected = (logits.array() - logits.maxCoeff()).exp();
@@ -290,6 +305,7 @@ TEMPLATE_TEST_CASE("the beginning of a text does not depend on its end", "", flo
   for (const auto& fixture : fixtures()) {
     INFO(fixture.name);
     const Decoder<TestType> model(fixture.checkpoint);
+    if (!reads(model.architecture(), 140)) continue;
     const auto ids = random_ids(model, 140);
     const TokenIds beginning(ids.begin(), ids.begin() + 60);
     const auto whole = plumb::trace(model, ids), part = plumb::trace(model, beginning);

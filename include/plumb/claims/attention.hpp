@@ -207,17 +207,19 @@ struct FirstTokenOutput {
 };
 
 /// The write of attention for a token that sees only itself: a function of that token alone,
-///   write = post_norm(sum_h W_O^h (eta .* W_V^{kv(h)} x))        (claim 15b; paper eq. 22)
-/// With gates eta of the same token; linear in x where there is no gate. An equality.
+///   write = post_norm(sum_h W_O^h (eta .* (W_V^{kv(h)} x + b_V)) + b_O)   (claim 15b; paper eq.
+///   22)
+/// With gates eta of the same token; affine in x where there is no gate. An equality.
 struct FirstTokenWrite {
   static constexpr std::string_view id = "first-token-self-map", part = "b";
   static constexpr auto relation = Relation::equal;
 
   template <class S>
   struct Input {
-    Vector<S> x;          ///< what the block reads (d)
-    Matrix<S> values;     ///< W_V (kv_heads * head_dim, d)
-    Matrix<S> output;     ///< W_O (d, heads * head_dim)
+    Vector<S> x;                        ///< what the block reads (d)
+    Matrix<S> values;                   ///< W_V (kv_heads * head_dim, d)
+    Matrix<S> output;                   ///< W_O (d, heads * head_dim)
+    Vector<S> value_bias, output_bias;  ///< b_V, b_O; empty where there is none
     Vector<S> openings;   ///< eta, one for each column of W_O; empty where there is no gate
     Vector<S> post_gain;  ///< g of an RMSNorm on the write; empty where there is none
     S post_eps{};
@@ -230,7 +232,8 @@ struct FirstTokenWrite {
   /// W_O (eta .* v), v the values of x, repeated for heads that share them.
   template <class S>
   static Vector<S> mapped(const Input<S>& in) {
-    const Vector<S> v = in.values * in.x;
+    Vector<S> v = in.values * in.x;
+    if (in.value_bias.size() > 0) v += in.value_bias;
     const Index heads = in.output.cols() / in.head_dim;
     const Index kv_heads = in.values.rows() / in.head_dim;
     Vector<S> mixed(in.output.cols());
@@ -239,7 +242,9 @@ struct FirstTokenWrite {
       mixed[c] = v[kv * in.head_dim + c % in.head_dim];
     }
     if (in.openings.size() > 0) mixed = times<S>(in.openings, mixed);
-    return in.output * mixed;
+    Vector<S> write = in.output * mixed;
+    if (in.output_bias.size() > 0) write += in.output_bias;
+    return write;
   }
   /// sqrt(mean(write^2) + eps) of the write before its norm.
   template <class S>
@@ -265,6 +270,8 @@ struct FirstTokenWrite {
   static Objection assumptions(const Input<double>& in) {
     if (in.keys != 1) return "the token sees " + std::to_string(in.keys) + " keys";
     if (in.values.cols() != in.x.size() || in.output.rows() != in.write.size() ||
+        (in.value_bias.size() > 0 && in.value_bias.size() != in.values.rows()) ||
+        (in.output_bias.size() > 0 && in.output_bias.size() != in.write.size()) ||
         (in.openings.size() > 0 && in.openings.size() != in.output.cols()) ||
         (in.post_gain.size() > 0 && in.post_gain.size() != in.write.size())) {
       return "weights, gates and vectors differ in size";
@@ -277,7 +284,8 @@ struct FirstTokenWrite {
   static double allowance(const Input<double>& in) {
     auto sizes = in;
     for (auto* weight : {&sizes.values, &sizes.output}) *weight = weight->cwiseAbs().eval();
-    for (auto* vector : {&sizes.x, &sizes.openings}) *vector = vector->cwiseAbs().eval();
+    for (auto* vector : {&sizes.x, &sizes.openings, &sizes.value_bias, &sizes.output_bias})
+      *vector = vector->cwiseAbs().eval();
     const Index d = in.x.size(), chain = d + in.output.cols() + 8;
     const double plain = 2 * gamma(chain, in.unit) * mapped<double>(sizes).norm();
     if (in.post_gain.size() == 0) return plain;
@@ -291,6 +299,8 @@ struct FirstTokenWrite {
     in.x = run.attention_input.row(0).transpose().template cast<double>();
     in.values = attention.values.template cast<double>();
     in.output = attention.output.template cast<double>();
+    in.value_bias = attention.value_bias.template cast<double>();
+    in.output_bias = attention.output_bias.template cast<double>();
     if (attention.gate.present()) {
       const Matrix<T> ones = Matrix<T>::Ones(1, in.output.cols());
       const Matrix<T> openings = attention.gate.apply(run.gate.topRows(1), ones);

@@ -499,7 +499,7 @@ inline std::pair<Index, Index> plane_coordinates(Index plane, Index planes, Rota
 }
 
 /// Planes of a head that rotary turns.
-inline Index turning_planes(const Rotary& rotary) { return rotary.head_dim / 2; }
+inline Index turning_planes(const Rotary& rotary) { return rotary.planes(); }
 
 /// ||v_j||, v in plane j.
 template <class S>
@@ -535,6 +535,7 @@ inline Objection is_no_turned_key(const TurnedKey<double>& in) {
       in.other_angles.size() != in.planes() || 2 * in.planes() > n) {
     return "keys, query and angles differ in size";
   }
+  if (in.planes() == 0) return "the layer has no rotary positions";
   if (in.factor != 1) return "an attention factor scales what is turned";
   return {};
 }
@@ -725,6 +726,7 @@ inline Objection is_no_turned_pair(const TurnedPair<double>& in) {
       2 * in.planes > n) {
     return "queries and keys differ in size";
   }
+  if (in.planes == 0) return "the layer has no rotary positions";
   return {};
 }
 

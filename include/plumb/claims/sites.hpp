@@ -44,7 +44,7 @@ void for_each_norm(const LayerRun<T>& run, const Body& body) {
     body(*norm, run.residual, Block::attention);
   }
   if (const auto* norm = std::get_if<Kind<T>>(&run.weights.feed_forward_pre_norm.kind)) {
-    body(*norm, run.middle(), Block::feed_forward);
+    body(*norm, run.before_feed_forward(), Block::feed_forward);
   }
 }
 
@@ -139,7 +139,7 @@ FeedForwardRows feed_forward_rows(const LayerRun<T>& run) {
   rows.gain = view.gain;
   if (!view.applicable()) rows.obstacle = to_string(view.obstacle);
 
-  const Matrix<T> middle = run.middle();
+  const Matrix<T> middle = run.before_feed_forward();
   rows.positions = notable_positions<T>(middle);
   Matrix<double> h(static_cast<Index>(rows.positions.size()), middle.cols());
   for (Index i = 0; i < h.rows(); ++i) {

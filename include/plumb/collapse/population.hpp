@@ -160,7 +160,7 @@ void add(Population& population, const Trace<T>& trace, const spike::Outliers& o
   for (auto& at : population.blocks) {
     const auto l = static_cast<std::size_t>(at.layer);
     const bool attention = at.block == Block::attention;
-    const Matrix<T> h = attention ? trace.residual[l] : trace.middle(at.layer);
+    const Matrix<T> h = attention ? trace.residual[l] : trace.before_feed_forward(at.layer);
     const auto& x = attention ? trace.attention_input[l] : trace.feed_forward_input[l];
     detail::append_rows(at.residual, h, spikes);
     detail::append_rows(at.reads, x, spikes);

@@ -32,20 +32,6 @@ struct Amplifier {
   std::optional<spike::Certificate> certificate;
 };
 
-namespace detail {
-
-/// What the layer's feed-forward reads, before its norm, also where blocks are parallel.
-template <class T>
-Matrix<T> before_feed_forward(const Trace<T>& trace, Index layer) {
-  if constexpr (requires { trace.before_feed_forward(layer); }) {
-    return trace.before_feed_forward(layer);
-  } else {
-    return trace.middle(layer);
-  }
-}
-
-}  // namespace detail
-
 /// The feed-forward block of `layer` at one token of a trace. Throws index_error.
 /// Cost: an eigenpair, and hidden^2 * f multiplications for its norms.
 template <class T>
@@ -63,8 +49,7 @@ Amplifier amplifier(const Decoder<T>& model, const Trace<T>& trace, Index layer,
   found.post_norm = block.feed_forward_post_norm.present();
   if (!view.applicable()) return found;
 
-  const Matrix<double> h =
-      detail::before_feed_forward(trace, layer).row(position).template cast<double>();
+  const Matrix<double> h = trace.before_feed_forward(layer).row(position).template cast<double>();
   const Norm<double> norm = spike::ungained(block.feed_forward_pre_norm).template cast<double>();
   const Vector<double> x = norm.value(h).row(0).transpose();
   const auto form = spike::quadratic_form(view, channel);

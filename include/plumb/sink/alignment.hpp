@@ -48,7 +48,7 @@ std::vector<Alignment> alignments(const Decoder<T>& model, const Trace<T>& trace
                   {},
                   {}};
     const auto norm = spike::ungained(layer.feed_forward_pre_norm);
-    const Matrix<T> reads = norm.value(trace.middle(step.layer));
+    const Matrix<T> reads = norm.value(trace.before_feed_forward(step.layer));
     const auto& writes = trace.feed_forward_write[static_cast<std::size_t>(step.layer)];
     for (Index t = 0; t < reads.rows(); ++t) {
       const Vector<double> x = reads.row(t).template cast<double>().transpose();

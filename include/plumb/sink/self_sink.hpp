@@ -36,12 +36,16 @@ struct SelfSinks {
 
 namespace detail {
 
-/// Norms of the rotary planes of one head, (rows, head_dim / 2).
+/// Norms of the rotary planes of one head, and of what does not turn, (rows, planes + 1).
 template <class T>
 Matrix<double> plane_norms(const Matrix<T>& vectors, Index head, const Rotary& rotary) {
-  const Index planes = rotary.head_dim / 2, first = head * rotary.head_dim;
+  const Index planes = rotary.planes(), first = head * rotary.head_dim;
   const bool split = rotary.pairing == RotaryPairing::half_split;
-  Matrix<double> norms(vectors.rows(), planes);
+  Matrix<double> norms(vectors.rows(), planes + 1);
+  norms.col(planes) = vectors.middleCols(first + 2 * planes, rotary.head_dim - 2 * planes)
+                          .template cast<double>()
+                          .rowwise()
+                          .norm();
   for (Index t = 0; t < vectors.rows(); ++t) {
     for (Index j = 0; j < planes; ++j) {
       norms(t, j) =
@@ -118,6 +122,9 @@ SelfSinks self_sinks(const Attention<T>& block, const MatrixRef<T>& x,
 /// become. `tokens` are the ids that ask, all if it is empty. Throws index_error.
 template <class T>
 SelfSinks self_sinks(const Decoder<T>& model, Index layer, std::vector<Index> tokens = {}) {
+  if (model.architecture().learned_positions) {
+    throw shape_error("self_sinks: the model adds learned positions, so logits depend on them");
+  }
   require_index("self_sinks", "layer", layer, model.architecture().layers);
   TokenIds ids(static_cast<std::size_t>(model.architecture().vocab_size));
   std::iota(ids.begin(), ids.end(), TokenId{0});

@@ -40,6 +40,8 @@ struct LayerRun {
 
   Index tokens() const { return residual.rows(); }
   Matrix<T> middle() const { return residual + attention_write; }
+  /// What the feed-forward's norm reads: `middle`, or the residual if the blocks are parallel.
+  Matrix<T> before_feed_forward() const { return weights.parallel ? residual : middle(); }
 
   const Matrix<T>& queries_at(site::Stage stage) const {
     return queries[static_cast<std::size_t>(stage)];
