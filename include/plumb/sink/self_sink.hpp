@@ -119,7 +119,8 @@ SelfSinks self_sinks(const Attention<T>& block, const MatrixRef<T>& x,
 
 /// For all tokens of a model's vocabulary in one layer. Layer 0 reads embeddings, so its logits are
 /// those of the token in any text; a later layer reads what a token that sees itself only has
-/// become. `tokens` are the ids that ask, all if it is empty. Throws index_error.
+/// become. `tokens` are the ids that ask, all if it is empty. Throws index_error,
+/// and shape_error for a model with learned positions.
 template <class T>
 SelfSinks self_sinks(const Decoder<T>& model, Index layer, std::vector<Index> tokens = {}) {
   if (model.architecture().learned_positions) {
