@@ -51,16 +51,9 @@
 #include "plumb/spike/trigger_cone.hpp"
 #include "plumb/spike/write_budget.hpp"
 
-// 7 theorems with bounds, held against inputs and runs
-#include "plumb/claims/attention.hpp"
-#include "plumb/claims/head_output.hpp"
-#include "plumb/claims/keys.hpp"
-
-// 7 theorems with bounds, held against a run
-#include "plumb/claims/activation.hpp"
-#include "plumb/claims/amplifier.hpp"
-#include "plumb/claims/feed_forward.hpp"
-#include "plumb/claims/write_budget.hpp"
+// 7 theorems with bounds, held against a model
+#include "plumb/claims/all.hpp"
+#include "plumb/claims/evidence.hpp"
 
 // 8 results -> text and JSON
 #include "plumb/report/anatomy.hpp"
@@ -69,6 +62,8 @@
 #include "plumb/report/census_json.hpp"
 #include "plumb/report/census_text.hpp"
 #include "plumb/report/chain.hpp"
+#include "plumb/report/claims_json.hpp"
+#include "plumb/report/claims_text.hpp"
 #include "plumb/report/collapse.hpp"
 #include "plumb/report/directions.hpp"
 #include "plumb/report/directions_json.hpp"
