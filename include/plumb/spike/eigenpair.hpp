@@ -44,7 +44,7 @@ inline constexpr double kSecond = 1e-3;
 struct EigenpairOptions {
   /// |S s - lambda s| at most this times |lambda|. Default: 1e-7, and 1e-4 for float weights, where
   /// the search runs in float and its result is checked in double. Below 1e-5 all is in double.
-  std::optional<double> tolerance;
+  std::optional<double> tolerance = {};
   Index steps = 192;       ///< applications at most
   bool second = true;      ///< go on until |lambda|_2 is known, too; scans of many channels do not
   bool norms = true;       ///< compute ||S_k||_F too; for one channel it costs more than the search
