@@ -75,14 +75,7 @@ int run_anatomy(const Options& options) {
   if (options.json != "-") {
     plumb::report::print(std::cout, anatomy, checkpoint, names, inputs.bos_prepended);
   }
-  if (!options.json.empty()) {
-    const auto json = plumb::report::dump(
-        plumb::report::to_json(anatomy, checkpoint, names, inputs.bos_prepended));
-    if (options.json == "-") {
-      std::cout << json;
-    } else {
-      write_file(options.json, [&](std::ostream& out) { out << json; });
-    }
-  }
+  write_json(options.json,
+             plumb::report::to_json(anatomy, checkpoint, names, inputs.bos_prepended));
   return 0;
 }

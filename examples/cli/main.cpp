@@ -1,5 +1,5 @@
 // The program `plumb`. Tables go to standard output, faults to standard error in one line.
-// Exit status: 0 done, 2 bad input.
+// Exit status: 0 done, 1 a claim is violated, 2 bad input.
 #include <CLI/CLI.hpp>
 #include <Eigen/Core>
 #include <exception>
@@ -62,13 +62,18 @@ int main(int argc, char** argv) {
   anatomy->add_option("--json", options.json, "write the report as JSON (- for standard output)");
   anatomy->add_option("--trace", options.trace, "write every activation as safetensors");
 
+  auto* claims = app.add_subcommand("claims", "theorems with bounds, held against the checkpoint");
+  add_common(*claims, options);
+  add_texts(*claims, options);
+  claims->add_option("--json", options.json, "write the verdicts as JSON (- for standard output)");
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help_or_version) {
     return app.exit(help_or_version);
   } catch (const CLI::RequiredError&) {
     std::cerr << "plumb: " << (argc > 1 ? "no command " + std::string(argv[1]) : "no command")
-              << "; there are info and anatomy (plumb --help)\n";
+              << "; there are info, anatomy and claims (plumb --help)\n";
     return kBadInput;
   } catch (const CLI::ParseError& error) {
     std::cerr << "plumb: " << error.what() << " (plumb --help lists what there is)\n";
@@ -77,7 +82,9 @@ int main(int argc, char** argv) {
 
   try {
     if (options.threads > 0) plumb::set_threads(options.threads);
-    const int status = info->parsed() ? run_info(options) : run_anatomy(options);
+    const int status = info->parsed()      ? run_info(options)
+                       : anatomy->parsed() ? run_anatomy(options)
+                                           : run_claims(options);
     if (!std::cout.flush()) {
       std::cerr << "plumb: standard output cannot be written\n";
       return kBadInput;

@@ -20,3 +20,4 @@ struct Options {
 /// The subcommands. They throw on bad input and return the exit status otherwise.
 int run_info(const Options& options);
 int run_anatomy(const Options& options);
+int run_claims(const Options& options);  ///< 1 when a claim is violated

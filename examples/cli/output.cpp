@@ -6,10 +6,12 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
+#include <iostream>
 #include <string>
 #include <unistd.h>
 
 #include "plumb/core/errors.hpp"
+#include "plumb/report/anatomy_json.hpp"
 
 namespace {
 
@@ -70,4 +72,14 @@ void write_file(const std::filesystem::path& path,
   write(out);
   out.close();
   if (!out || std::rename(name.c_str(), path.c_str()) != 0) refuse(path);
+}
+
+void write_json(const std::string& path, const nlohmann::ordered_json& report) {
+  if (path.empty()) return;
+  const auto text = plumb::report::dump(report);
+  if (path == "-") {
+    std::cout << text;
+  } else {
+    write_file(path, [&](std::ostream& out) { out << text; });
+  }
 }

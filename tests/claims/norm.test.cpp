@@ -59,3 +59,147 @@ TEST_CASE("rms-bounded on models", "[rms-bounded][measured]") {
   check_measured<RmsBoundedEntry>();
   check_measured<RmsBoundedGain>();
 }
+
+// ---- Derivative -------------------------------------------------------------------------------
+
+namespace {
+
+NormDerivative<double> derivative_of(const Vector<double>& h, double eps,
+                                     const Vector<double>& gain, const Vector<double>& dx) {
+  const plumb::RmsNorm<double> norm{gain, eps};
+  const Vector<double> dy = norm.jvp(h.transpose(), dx.transpose()).row(0).transpose();
+  return {h, eps, gain, dx, dy, Vector<double>::LinSpaced(h.size(), 1, 2)};
+}
+
+/// Two channels at least: with one, the derivative is what is left after 1 - u^2 has cancelled.
+NormDerivative<double> draw_derivative() {
+  const Index d = 1 + *size();
+  const Vector<double> h = *gaussian_vector<double>(d) * *magnitude<double>(1e-3, 1e3);
+  auto in = derivative_of(h, *magnitude<double>(1e-8, 1), *bounded_vector<double>(d, 3.0),
+                          *gaussian_vector<double>(d));
+  in.observer = *gaussian_vector<double>(d);
+  return in;
+}
+
+JacobianRmsNormSpectrum::Input<double> spectrum_of(const Vector<double>& h, double eps) {
+  const plumb::RmsNorm<double> norm{Vector<double>::Ones(h.size()), eps};
+  return {h, eps, norm.jacobian(h)};
+}
+
+}  // namespace
+
+TEST_CASE("jacobian-rms-norm: any row and direction", "[jacobian-rms-norm][property]") {
+  check_property<JacobianRmsNormValue>("value", draw_derivative);
+  check_property<JacobianRmsNormBound>("bound", draw_derivative);
+  check_property<JacobianRmsNormSpectrum>("spectrum", [] {
+    const Index d = 1 + *size();
+    return spectrum_of(*gaussian_vector<double>(d) * *magnitude<double>(1e-3, 1e3),
+                       *magnitude<double>(1e-8, 1));
+  });
+}
+
+TEST_CASE("jacobian-rms-norm: tight, broken, vacuous", "[jacobian-rms-norm][property]") {
+  const Vector<double> h = Vector<double>::Unit(4, 0) * 0.3;
+  const Vector<double> across = Vector<double>::Unit(4, 2), threes = Vector<double>::Constant(4, 3);
+  check_tight<JacobianRmsNormBound>(derivative_of(h, 1, threes, across));
+
+  // The gain applied twice, as where it is folded into the matrices that read and left in the norm.
+  auto twice = derivative_of(h, 1, threes, across);
+  twice.dy *= 3;
+  check_violated<JacobianRmsNormValue>(twice);
+  check_violated<JacobianRmsNormBound>(twice);
+  auto spectrum = spectrum_of(Vector<double>::LinSpaced(5, -0.1, 0.2), 1);
+  spectrum.jacobian *= 2;
+  check_violated<JacobianRmsNormSpectrum>(spectrum);
+  // The radial part left out: rho taken for a constant.
+  auto frozen = derivative_of(h, 0.01, threes, h);
+  frozen.dy = 3 * h / std::sqrt(0.09 / 4 + 0.01);
+  check_violated<JacobianRmsNormValue>(frozen);
+
+  const Vector<double> zero = Vector<double>::Zero(4);
+  auto nowhere = derivative_of(h, 1, threes, across);
+  nowhere.h = zero, nowhere.eps = 0;
+  check_needs_assumption<JacobianRmsNormValue>(nowhere, "zero");
+  check_needs_assumption<JacobianRmsNormBound>(nowhere, "zero");
+  check_needs_assumption<JacobianRmsNormSpectrum>({zero, 0, Matrix<double>::Identity(4, 4)},
+                                                  "zero");
+  CHECK(JacobianRmsNormSpectrum::assumptions(spectrum_of(Vector<double>::Ones(1), 1)));
+}
+
+TEST_CASE("jacobian-rms-norm on models", "[jacobian-rms-norm][measured]") {
+  check_measured<JacobianRmsNormValue>();
+  check_measured<JacobianRmsNormBound>();
+  check_measured<JacobianRmsNormSpectrum>();
+}
+
+// ---- Finite writes ----------------------------------------------------------------------------
+
+namespace {
+
+NormedWrite<double> written(const Vector<double>& before, const Vector<double>& after, double eps,
+                            const Vector<double>& gain) {
+  const plumb::RmsNorm<double> plain{Vector<double>::Ones(before.size()), eps}, gained{gain, eps};
+  const auto read = [](const plumb::RmsNorm<double>& norm, const Vector<double>& h) {
+    return Vector<double>(norm.value(h.transpose()).row(0).transpose());
+  };
+  return {before,
+          after,
+          eps,
+          read(plain, before),
+          read(plain, after),
+          gain,
+          read(gained, before),
+          read(gained, after)};
+}
+
+NormedWrite<double> draw_write() {
+  const Index d = *size();
+  const Vector<double> before = *gaussian_vector<double>(d) * *magnitude<double>(1e-3, 1e3);
+  const Vector<double> write = *gaussian_vector<double>(d) * *magnitude<double>(1e-3, 1e3);
+  return written(before, before + write, *magnitude<double>(1e-8, 1),
+                 *bounded_vector<double>(d, 3.0));
+}
+
+}  // namespace
+
+TEST_CASE("finite-write-shielding: any write", "[finite-write-shielding][property]") {
+  check_property<FiniteWriteIdentity>("identity", draw_write);
+  check_property<FiniteWriteShielding>("bound", draw_write);
+  check_property<FiniteWriteShieldingGain>("bound with gain", draw_write);
+}
+
+TEST_CASE("finite-write-shielding: tight, broken, vacuous", "[finite-write-shielding][property]") {
+  // A write that keeps rho: the entries change places. eps = 1 beside a small row.
+  const Vector<double> before = Vector<double>::LinSpaced(6, -0.2, 0.3);
+  const auto kept = written(before, before.reverse(), 1, Vector<double>::Constant(6, -2));
+  check_tight<FiniteWriteIdentity>(kept);
+  check_tight<FiniteWriteShielding>(kept);
+  check_tight<FiniteWriteShieldingGain>(kept);
+
+  // A reader that sees the row before the write.
+  auto stale = kept;
+  stale.u_after = stale.u_before;
+  check_violated<FiniteWriteIdentity>(stale);
+  // No division by the row's own rho: the spike does not shield.
+  const Vector<double> spike = 50 * Vector<double>::Unit(6, 0);
+  auto divided = written(spike, spike + before, 0, Vector<double>::Ones(6));
+  divided.u_before = divided.y_before = divided.before;
+  divided.u_after = divided.y_after = divided.after;
+  check_violated<FiniteWriteIdentity>(divided);
+  check_violated<FiniteWriteShielding>(divided);
+  check_violated<FiniteWriteShieldingGain>(divided);
+
+  check_needs_assumption<FiniteWriteIdentity>(written(before, before, 1, before), "zero");
+  auto nothing = kept;
+  nothing.before.setZero();
+  nothing.eps = 0;
+  check_needs_assumption<FiniteWriteIdentity>(nothing, "zero");
+  check_needs_assumption<FiniteWriteShielding>(nothing, "zero");
+  check_needs_assumption<FiniteWriteShieldingGain>(nothing, "zero");
+}
+
+TEST_CASE("finite-write-shielding on models", "[finite-write-shielding][measured]") {
+  check_measured<FiniteWriteIdentity>();
+  check_measured<FiniteWriteShielding>();
+  check_measured<FiniteWriteShieldingGain>();
+}

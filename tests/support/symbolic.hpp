@@ -136,10 +136,17 @@ class NormalForm : private GiNaC::map_function {
     return GiNaC::pow(root(base), twice);
   }
 
-  /// The symbol r of r^2 = square.
+  /// The symbol r of r^2 = square, or a rational multiple of the symbol that there is.
   Symbolic root(const Symbolic& square) {
+    if (square.normal().is_zero()) return 0;
     for (const auto& known : relations_) {
-      if (equal(known.square, square)) return known.symbol;
+      const Symbolic quotient = (square / known.square).normal();
+      if (!GiNaC::is_a<GiNaC::numeric>(quotient)) continue;
+      const Symbolic factor = GiNaC::sqrt(quotient);
+      if (GiNaC::ex_to<GiNaC::numeric>(quotient).is_positive() &&
+          GiNaC::is_a<GiNaC::numeric>(factor)) {
+        return factor * known.symbol;
+      }
     }
     relations_.push_back({GiNaC::symbol("root" + std::to_string(relations_.size())), square});
     return relations_.back().symbol;

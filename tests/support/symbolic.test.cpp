@@ -24,6 +24,9 @@ TEST_CASE("roots and absolute values are known by their squares") {
   CHECK(unproven(pow(sqrt(x + sqrt(y)), 4), x * x + 2 * x * sqrt(y) + y) == "");
   CHECK(unproven(abs(x) * abs(x), x * x) == "");
   CHECK(unproven(sqrt(x / y) * sqrt(x / y), x / y) == "");
+  CHECK(unproven(sqrt(4 * x * x + 4 * y * y), 2 * r) == "");
+  CHECK(unproven(sqrt(x * x / 9 + y * y / 9), r / 3) == "");
+  CHECK(unproven(sqrt(2 * x * x + 2 * y * y), 2 * r) != "");
   CHECK(unproven(r, x + y) != "");
   CHECK(unproven(abs(x), x) != "");
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cmath>
+#include <vector>
 
 #include "plumb/core/linalg.hpp"
 
@@ -44,6 +45,45 @@ S max_abs(const Vector<S>& v) {
     if (greatest < size) greatest = size;
   }
   return greatest;
+}
+
+/// a + b
+template <class S>
+Vector<S> plus(const Vector<S>& a, const Vector<S>& b) {
+  Vector<S> sum(a.size());
+  for (Index i = 0; i < a.size(); ++i) sum[i] = a[i] + b[i];
+  return sum;
+}
+
+/// a - b
+template <class S>
+Vector<S> minus(const Vector<S>& a, const Vector<S>& b) {
+  Vector<S> difference(a.size());
+  for (Index i = 0; i < a.size(); ++i) difference[i] = a[i] - b[i];
+  return difference;
+}
+
+/// x * x
+template <class S>
+S square(const S& x) {
+  return x * x;
+}
+
+/// A vector in two: what it has on some channels, and what it has elsewhere. With zeros in between.
+template <class S>
+struct Parts {
+  Vector<S> on, off;
+};
+
+template <class S>
+Parts<S> split(const Vector<S>& v, const std::vector<Index>& channels) {
+  Parts<S> parts{Vector<S>(v.size()), v};
+  for (Index i = 0; i < v.size(); ++i) parts.on[i] = S(0);
+  for (const Index k : channels) {
+    parts.on[k] = v[k];
+    parts.off[k] = S(0);
+  }
+  return parts;
 }
 
 /// A whole number as S, by way of double, which every scalar takes.

@@ -10,6 +10,7 @@
 
 #include "plumb/claims/claim.hpp"
 #include "plumb/claims/verdict.hpp"
+#include "plumb/core/errors.hpp"
 #include "plumb/model/decoder.hpp"
 #include "plumb/trace/layer_run.hpp"
 #include "plumb/trace/trace.hpp"
@@ -28,6 +29,9 @@ struct Result {
   std::optional<Finding> tightest;  ///< of those that hold: the least slack beside the sides
   std::optional<Finding> worst;     ///< of those that are violated: the largest excess
   std::string reason;               ///< why sites were vacuous or unresolved: the first reason met
+
+  /// The finding that says most: the worst violation, else the site with the least slack.
+  const std::optional<Finding>& told() const { return worst ? worst : tightest; }
 
   /// Violated if one site is, else holds if one does, else unresolved if one is.
   Verdict verdict() const {
@@ -49,6 +53,18 @@ inline double closeness(Relation relation, const Finding& finding) {
   return -finding.slack();  // both sides negative or zero: the smaller the slack, the closer
 }
 
+inline double excess(const Finding& finding) { return std::abs(finding.slack()); }
+
+inline void keep_tightest(Result& result, const Finding& finding) {
+  if (!result.tightest ||
+      closeness(result.relation, finding) > closeness(result.relation, *result.tightest)) {
+    result.tightest = finding;
+  }
+}
+inline void keep_worst(Result& result, const Finding& finding) {
+  if (!result.worst || excess(finding) > excess(*result.worst)) result.worst = finding;
+}
+
 /// Adds up the findings of one claim.
 template <Claim C>
 class Tally {
@@ -59,25 +75,14 @@ class Tally {
     result_.relation = C::relation;
   }
 
-  void add(Finding finding) {
+  void add(const Finding& finding) {
     switch (finding.verdict) {
-      case Verdict::holds:
-        ++result_.holds;
-        if (!result_.tightest ||
-            closeness(C::relation, finding) > closeness(C::relation, *result_.tightest)) {
-          result_.tightest = std::move(finding);
-        }
-        return;
-      case Verdict::violated:
-        ++result_.violated;
-        if (!result_.worst || excess(finding) > excess(*result_.worst)) {
-          result_.worst = std::move(finding);
-        }
-        return;
+      case Verdict::holds: ++result_.holds; return keep_tightest(result_, finding);
+      case Verdict::violated: ++result_.violated; return keep_worst(result_, finding);
       case Verdict::vacuous: ++result_.vacuous; break;
       case Verdict::unresolved: ++result_.unresolved; break;
     }
-    if (result_.reason.empty()) result_.reason = std::move(finding.reason);
+    if (result_.reason.empty()) result_.reason = finding.reason;
   }
 
   /// Visits the sites that a claim has in one layer, or in a whole run, if it has any there.
@@ -108,13 +113,30 @@ class Tally {
   }
 
  private:
-  static double excess(const Finding& finding) { return std::abs(finding.slack()); }
-
   Result result_;
   bool objected_ = false;
 };
 
 }  // namespace detail
+
+/// The results of the same claims on another run, added to those in `all`.
+/// Throws shape_error when the claims differ.
+inline void merge(std::vector<Result>& all, const std::vector<Result>& more) {
+  require_size("claims::merge", "claims", static_cast<Index>(more.size()),
+               static_cast<Index>(all.size()));
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (all[i].id != more[i].id || all[i].part != more[i].part) {
+      throw shape_error("claims::merge: the claims differ");
+    }
+    all[i].holds += more[i].holds;
+    all[i].violated += more[i].violated;
+    all[i].vacuous += more[i].vacuous;
+    all[i].unresolved += more[i].unresolved;
+    if (more[i].tightest) detail::keep_tightest(all[i], *more[i].tightest);
+    if (more[i].worst) detail::keep_worst(all[i], *more[i].worst);
+    if (all[i].reason.empty()) all[i].reason = more[i].reason;
+  }
+}
 
 /// Holds claims against one run of a model, a layer at a time. A claim says where it applies by
 ///   sites(const LayerRun<T>&, visit)                   within one layer, or

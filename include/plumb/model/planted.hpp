@@ -50,7 +50,7 @@ struct Plan {
   std::vector<double> channel_ratios = {1.0, -0.6};  ///< of each spike channel to the first
   std::vector<SinkHead> sink_heads = {{2, 0}, {3, 3}};  ///< on the plateau: after the step-up
   double sink_logit = 8;  ///< of an ordinary query on a spike key; other logits are 0
-  double noise = 0.005;    ///< standard deviation of what other neurons and heads write
+  double noise = 0.005;   ///< standard deviation of what other neurons and heads write
   unsigned seed = 1;
 };
 
@@ -151,8 +151,7 @@ class Builder {
       require(size > 0 && std::isfinite(size), "spike_sizes must be positive");
     }
     require(plan_.head_dim >= 2 && plan_.head_dim % 2 == 0, "head_dim must be even");
-    require(plan_.kv_heads > 0 && plan_.heads % plan_.kv_heads == 0,
-            "kv_heads must divide heads");
+    require(plan_.kv_heads > 0 && plan_.heads % plan_.kv_heads == 0, "kv_heads must divide heads");
     for (const auto& sink : plan_.sink_heads) {
       require(sink.layer > plan_.step_up_layer &&
                   sink.layer <= plan_.step_down_layer.value_or(plan_.layers) &&
@@ -301,7 +300,8 @@ class Builder {
 
 /// Builds the checkpoint of a plan; the same plan gives the same bits. With noise 0 the sizes hold
 /// to rounding and gate saturation; with noise the norm of the other coordinates moves them:
-/// by up to 2 % at the default, and a step-down leaves up to 4 % (largest seen over 100 seeds). Throws shape_error when a plan cannot be built.
+/// by up to 2 % at the default, and a step-down leaves up to 4 % (largest seen over 100 seeds).
+/// Throws shape_error when a plan cannot be built.
 inline Model make(const Plan& plan = {}) { return detail::Builder(plan).build(); }
 
 }  // namespace plumb::planted
