@@ -38,11 +38,15 @@ constexpr const char* to_string(PairStatus status) {
 /// Ends that differ by less than this, relative to the larger, are a tie.
 inline constexpr double kTie = 1e-6;
 
+/// A second eigenvalue is known when its residual is at most this times |lambda|.
+inline constexpr double kSecond = 1e-3;
+
 struct EigenpairOptions {
   /// |S s - lambda s| at most this times |lambda|. Default: 1e-7, and 1e-4 for float weights, where
   /// the search runs in float and its result is checked in double. Below 1e-5 all is in double.
   std::optional<double> tolerance;
   Index steps = 192;       ///< applications at most
+  bool second = true;      ///< go on until |lambda|_2 is known, too; scans of many channels do not
   bool norms = true;       ///< compute ||S_k||_F too; for one channel it costs more than the search
   std::uint64_t seed = 1;  ///< of the start vector
 };
@@ -92,11 +96,11 @@ double tolerance(const EigenpairOptions& options) {
   return options.tolerance.value_or(std::is_same_v<T, float> ? 1e-4 : 1e-7);
 }
 
-/// The leading end of a spectrum and the other one.
+/// The leading end of a spectrum, the one next to it, and the other end.
 struct Leading {
   const RitzPair& lead;
+  const RitzPair& next;
   const RitzPair& other;
-  double next;  ///< the second at the leading end
 
   explicit Leading(const SpectrumEnds& ends)
       : Leading(ends, std::abs(ends.high.value) >= std::abs(ends.low.value)) {}
@@ -109,11 +113,16 @@ struct Leading {
     return other.bound <= enough || std::abs(other.value) + other.bound <= size;
   }
 
+  /// The second in size, whichever of the two it is, is known.
+  bool second_known() const {
+    return std::max(next.bound, other.bound) <= kSecond * std::abs(lead.value);
+  }
+
  private:
   Leading(const SpectrumEnds& ends, bool high)
       : lead(high ? ends.high : ends.low),
-        other(high ? ends.low : ends.high),
-        next(high ? ends.second_high : ends.second_low) {}
+        next(high ? ends.second_high : ends.second_low),
+        other(high ? ends.low : ends.high) {}
 };
 
 /// One search: a Lanczos run, and when to look at it next. Looking costs steps^2, so it is done
@@ -122,7 +131,7 @@ template <class S>
 class Search {
  public:
   Search(Vector<S> start, const EigenpairOptions& options, double tolerance)
-      : lanczos_(start, options.steps), tolerance_(tolerance) {}
+      : lanczos_(start, options.steps), tolerance_(tolerance), second_(options.second) {}
 
   bool done() const { return done_; }
   Vector<S> next() const { return lanczos_.next(); }
@@ -136,7 +145,9 @@ class Search {
     if (!lanczos_.exhausted() && lanczos_.steps() < look_at_) return;
     look_at_ = lanczos_.steps() + 1 + lanczos_.steps() / 12;
     ends_ = lanczos_.ends();
-    done_ = lanczos_.exhausted() || Leading(ends_).decided(tolerance_);
+    const Leading leading(ends_);
+    done_ = lanczos_.exhausted() ||
+            (leading.decided(tolerance_) && (!second_ || leading.second_known()));
   }
 
   /// What was found, but for what is then measured: lambda, residual, neuron. `direction` is unit.
@@ -152,8 +163,10 @@ class Search {
     const Leading leading(ends_);
     pair.direction = lanczos_.vector(leading.lead);
     pair.lambda = leading.lead.value;
-    pair.opposite = leading.other.value;
-    pair.next = leading.next;
+    if (lanczos_.steps() > 1) {  // otherwise there is no other
+      pair.opposite = leading.other.value;
+      pair.next = leading.next.value;
+    }
     const bool decided =
         lanczos_.invariant() || leading.decided(tolerance_) || lanczos_.steps() == lanczos_.size();
     pair.status = decided ? PairStatus::converged : PairStatus::not_converged;
@@ -163,6 +176,7 @@ class Search {
  private:
   Lanczos<S> lanczos_;
   double tolerance_;
+  bool second_;
   Index look_at_ = 2;
   bool done_ = false;
   SpectrumEnds ends_;

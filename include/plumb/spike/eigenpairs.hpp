@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <functional>
 #include <numeric>
 #include <optional>
 #include <utility>
@@ -18,13 +17,11 @@
 /// Leading eigenpairs of many channels of one block at once.
 namespace plumb::spike {
 
-/// Told after each round how many channels are done, of how many at most.
-using Progress = std::function<void(Index done, Index total)>;
-
 struct ScanOptions {
   EigenpairOptions pair;
   std::size_t memory = std::size_t{256} << 20;  ///< bytes for Krylov bases, about
-  Progress progress;
+  Progress progress;                            ///< told of the channels that are done
+  Progress norms_progress;                      ///< told of the norms, which come first
 };
 
 /// What a search for the channels of largest |lambda| found.
@@ -42,8 +39,10 @@ namespace detail {
 template <class S, class T>
 class Scan {
  public:
-  Scan(const FeedForwardView<T>& view, const ScanOptions& options)
-      : view_(view), options_(options), rows_(neuron_rows(view)) {}
+  Scan(const FeedForwardView<T>& view, const ScanOptions& options, std::size_t most_slots)
+      : view_(view), options_(options), most_slots_(most_slots), rows_(neuron_rows(view)) {
+    options_.pair.second = false;
+  }
 
   /// Runs the channels that take() gives, until it gives none, and hands each pair to keep().
   template <class Take, class Keep>
@@ -76,7 +75,7 @@ class Scan {
   std::size_t slots() const {
     const auto steps = static_cast<std::size_t>(std::min(options_.pair.steps, view_.hidden()));
     const auto basis = (steps / 2 + 1) * static_cast<std::size_t>(view_.hidden()) * sizeof(S);
-    return std::clamp<std::size_t>(options_.memory / basis, 16, 1024);
+    return std::clamp<std::size_t>(options_.memory / basis, 16, most_slots_);
   }
 
   Slot start(Index channel) const {
@@ -146,26 +145,28 @@ class Scan {
   }
 
   const FeedForwardView<T>& view_;
-  const ScanOptions& options_;
+  ScanOptions options_;
+  std::size_t most_slots_;
   NeuronRows rows_;
   std::vector<Slot> slots_;
 };
 
 /// Searches in T if that can reach the tolerance, otherwise in double.
 template <class T, class Take, class Keep>
-void scan(const FeedForwardView<T>& view, const ScanOptions& options, const Take& take,
-          const Keep& keep) {
+void scan(const FeedForwardView<T>& view, const ScanOptions& options, std::size_t most_slots,
+          const Take& take, const Keep& keep) {
   if (tolerance<T>(options.pair) < 1e-5) {
-    Scan<double, T>(view, options).run(take, keep);
+    Scan<double, T>(view, options, most_slots).run(take, keep);
   } else {
-    Scan<T, T>(view, options).run(take, keep);
+    Scan<T, T>(view, options, most_slots).run(take, keep);
   }
 }
 
 }  // namespace detail
 
 /// The leading eigenpairs of the given channels, in their order, as leading_eigenpair finds them
-/// one by one: batched Lanczos, with matrix products for all channels that are still searched.
+/// one by one with options.second off: batched Lanczos, with matrix products for all channels that
+/// are still searched.
 /// Throws index_error for a channel outside the block, shape_error when it has no quadratic form.
 /// Cost: 4 * hidden * f multiplications an application and channel. Memory beside the result:
 /// options.memory for bases, and with norms 256 * (4 hidden + 2 channels) numbers.
@@ -182,7 +183,7 @@ std::vector<Eigenpair> leading_eigenpairs(const FeedForwardView<T>& view,
     places[static_cast<std::size_t>(channels[i])].push_back(i);
   }
   std::vector<FormNorms> norms;
-  if (options.pair.norms) norms = form_norms(view);
+  if (options.pair.norms) norms = form_norms(view, options.norms_progress);
   std::vector<Eigenpair> pairs(channels.size());
   std::size_t taken = 0;
   Index done = 0;
@@ -200,7 +201,7 @@ std::vector<Eigenpair> leading_eigenpairs(const FeedForwardView<T>& view,
     done += static_cast<Index>(places[k].size());
     if (options.progress) options.progress(done, static_cast<Index>(channels.size()));
   };
-  detail::scan(view, options, take, keep);
+  detail::scan(view, options, 1024, take, keep);
   return pairs;
 }
 
@@ -221,7 +222,7 @@ template <class T>
 TopChannels top_channels(const FeedForwardView<T>& view, Index count,
                          const ScanOptions& options = {}) {
   detail::require_form("top_channels", view);
-  const std::vector<FormNorms> norms = form_norms(view);
+  const std::vector<FormNorms> norms = form_norms(view, options.norms_progress);
   std::vector<Index> order(norms.size());
   std::iota(order.begin(), order.end(), Index{0});
   const auto bound = [&](Index k) { return norms[static_cast<std::size_t>(k)].remainder(0, 0); };
@@ -247,7 +248,8 @@ TopChannels top_channels(const FeedForwardView<T>& view, Index count,
     ++top.searched;
     if (options.progress) options.progress(top.searched, view.channels());
   };
-  detail::scan(view, options, take, keep);
+  // Few at a time: the sooner the first are known, the more of the rest can be left out.
+  detail::scan(view, options, std::max<std::size_t>(wanted, 64), take, keep);
   top.screened = view.channels() - top.searched;
   return top;
 }

@@ -29,11 +29,14 @@ struct JointDirection {
 
 namespace detail {
 
+struct JointGradient {
+  Vector<double> writes, gradient;
+};
+
 /// B(x) and a quarter of the gradient of ||B||^2 at x:
 ///   W_gate' (t .* y) / 2 + W_up' (t .* z) / 2,  t = W_down' B,  B = W_down (z .* y)
 template <class T>
-std::pair<Vector<double>, Vector<double>> joint_gradient(const FeedForwardView<T>& view,
-                                                         const Vector<double>& x) {
+JointGradient joint_gradient(const FeedForwardView<T>& view, const Vector<double>& x) {
   const auto at = project(view, x);
   const Vector<double> products = at.gate.cwiseProduct(at.up);
   Vector<double> writes(view.channels());
@@ -51,6 +54,18 @@ std::pair<Vector<double>, Vector<double>> joint_gradient(const FeedForwardView<T
   return {std::move(writes), std::move(gradient)};
 }
 
+/// Moves to the unit vector x, at which the gradient is known.
+inline void settle(JointDirection& joint, const Vector<double>& x, const JointGradient& at,
+                   double tolerance) {
+  joint.direction = x;
+  joint.writes = at.writes;
+  joint.size = at.writes.norm();
+  const double length = at.gradient.norm();
+  const Vector<double> across = at.gradient - x.dot(at.gradient) * x;
+  joint.residual = length > 0 ? across.norm() / length : 1;
+  joint.converged = length > 0 && joint.residual <= tolerance;
+}
+
 }  // namespace detail
 
 /// Power iteration on the block itself, x <- normalise(gradient + c x), from `start`: a
@@ -65,32 +80,22 @@ JointDirection joint_direction(const FeedForwardView<T>& view, const VectorRef<d
   detail::require_form("joint_direction", view);
   detail::require_vector("joint_direction", "start", start, view.hidden());
   JointDirection joint;
-  joint.direction = start.stableNormalized();
-  if (joint.direction.isZero(0)) throw shape_error("joint_direction: start is zero");
-  auto [writes, gradient] = detail::joint_gradient(view, joint.direction);
+  const Vector<double> unit = start.stableNormalized();
+  if (unit.isZero(0)) throw shape_error("joint_direction: start is zero");
+  auto here = detail::joint_gradient(view, unit);
+  detail::settle(joint, unit, here, options.tolerance);
   double shift = 1;  // in units of ||B||^2
-  const auto settle = [&] {
-    joint.writes = writes;
-    joint.size = writes.norm();
-    const double along = joint.direction.dot(gradient), length = gradient.norm();
-    const Vector<double> across = gradient - along * joint.direction;
-    joint.residual = length > 0 ? across.norm() / length : 1;
-    joint.converged = length > 0 && joint.residual <= options.tolerance;
-  };
-  settle();
   while (!joint.converged && joint.size > 0 && joint.steps < options.steps) {
     ++joint.steps;
     const double c = shift * joint.size * joint.size;
-    const Vector<double> candidate = (gradient + c * joint.direction).normalized();
-    auto [there, slope] = detail::joint_gradient(view, candidate);
-    if (there.norm() < joint.size * (1 - 1e-12)) {
+    const Vector<double> x = (here.gradient + c * joint.direction).normalized();
+    auto there = detail::joint_gradient(view, x);
+    if (there.writes.norm() < joint.size * (1 - 1e-12)) {
       shift *= 2;
       continue;
     }
-    joint.direction = candidate;
-    writes = std::move(there);
-    gradient = std::move(slope);
-    settle();
+    here = std::move(there);
+    detail::settle(joint, x, here, options.tolerance);
   }
   return joint;
 }

@@ -20,11 +20,10 @@ struct RitzPair {
   Vector<double> coordinates;
 };
 
-/// Both ends of the spectrum. Values lie within the true spectrum: they are seen from inside.
+/// Both ends of the spectrum, each with the pair next to it. Values lie within the true spectrum:
+/// they are seen from inside. In a space of one or two the four are the same one or two.
 struct SpectrumEnds {
-  RitzPair low, high;
-  double second_low = 0;   ///< next to `low`; equal to high.value in a space of two
-  double second_high = 0;  ///< next to `high`
+  RitzPair low, second_low, second_high, high;
 };
 
 namespace detail {
@@ -147,7 +146,7 @@ class Lanczos {
       return {theta, bound, std::move(v)};
     };
     const Index last = steps_ - 1, second = std::min<Index>(1, last);
-    return {pair(values[0]), pair(values[last]), values[second], values[last - second]};
+    return {pair(values[0]), pair(values[second]), pair(values[last - second]), pair(values[last])};
   }
 
   /// The Ritz vector of these coordinates, unit in double.

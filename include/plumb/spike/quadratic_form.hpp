@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <utility>
 #include <vector>
@@ -74,6 +75,9 @@ struct NeuronRows {
     return lengths > 0 ? std::clamp(product[j] / lengths, -1.0, 1.0) : 0;
   }
 };
+
+/// Told from time to time how much of a long computation is done, of how much in all.
+using Progress = std::function<void(Index done, Index total)>;
 
 namespace detail {
 
@@ -238,9 +242,10 @@ FormNorms form_norms(const QuadraticForm<T>& form) {
 ///   / 2,
 /// X = G U'. The f by f matrices are made a tile at a time. A square that
 /// rounding makes negative is 0.
+/// `progress` is told of the tiles that are done.
 /// Cost: 3 hidden f^2 multiplications; memory 256 * (4 hidden + 2 channels) numbers.
 template <class T>
-std::vector<FormNorms> form_norms(const FeedForwardView<T>& view) {
+std::vector<FormNorms> form_norms(const FeedForwardView<T>& view, const Progress& progress = {}) {
   detail::require_form("form_norms", view);
   const Index channels = view.channels(), f = view.neurons();
   Vector<double> product = Vector<double>::Zero(channels), crossed = product;
@@ -251,6 +256,8 @@ std::vector<FormNorms> form_norms(const FeedForwardView<T>& view) {
   const auto columns = [&](Index first, Index count) -> Matrix<double> {
     return view.down.middleCols(first, count).template cast<double>();
   };
+  const Index tiles = (f + detail::kTile - 1) / detail::kTile, total = tiles * (tiles + 1) / 2;
+  Index done = 0;
   detail::for_tiles(f, detail::kTile, [&](Index i, Index rows) {
     const auto [g, u] = rows_of(i, rows);
     const Matrix<double> w = columns(i, rows);
@@ -265,6 +272,7 @@ std::vector<FormNorms> form_norms(const FeedForwardView<T>& view) {
       right.noalias() = u * other_g.transpose();
       left.array() *= right.array();
       crossed += copies * (w * left).cwiseProduct(other_w).rowwise().sum();
+      if (progress) progress(++done, total);
     }
   });
   const auto shapes = neuron_rows(view);

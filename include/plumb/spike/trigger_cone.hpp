@@ -38,7 +38,11 @@ inline TriggerCone trigger_cone(double mu_1, double mu_min, double mu_max, doubl
   }
   TriggerCone cone{level};
   const double needed = level / size;
-  if (mu_1 > mu_max) cone.necessary = std::max(0.0, (needed - mu_max) / (mu_1 - mu_max));
+  if (mu_1 > mu_max) {
+    cone.necessary = std::max(0.0, (needed - mu_max) / (mu_1 - mu_max));
+  } else if (needed > mu_max) {
+    cone.necessary = std::numeric_limits<double>::infinity();  // no x at all
+  }
   if (mu_1 > mu_min) cone.sufficient = std::max(0.0, (needed - mu_min) / (mu_1 - mu_min));
   return cone;
 }
@@ -140,7 +144,8 @@ std::pair<double, Vector<double>> largest_eigenpair(const Apply& apply, const Ve
     top = lanczos.ends().high;
     enough = top.bound <= 1e-10 * std::abs(top.value);
   }
-  tally.converged = lanczos.finite() && (enough || lanczos.invariant());
+  tally.converged =
+      lanczos.finite() && (enough || lanczos.invariant() || lanczos.steps() == start.size());
   if (lanczos.steps() == 0) return {0, Vector<double>::Zero(start.size())};
   return {top.value + top.bound, lanczos.vector(top)};
 }
