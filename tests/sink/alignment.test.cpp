@@ -31,12 +31,12 @@ TEST_CASE("a planted amplifier: its direction, and cosines of 0.81 and 0.81 time
   CHECK(a.layer == plan.step_up_layer);
   CHECK(a.channel == planted.channels[0]);
   CHECK(std::abs(a.pair.direction.dot(planted.direction)) == Approx(1).epsilon(1e-9));
-  REQUIRE(a.alignment.size() == 6);
+  REQUIRE(a.cosine_squared.size() == 6);
   // The embedding's cosine with s is 0.9 for the largest spike, and as the root of its size else.
   const double largest = planted::kLargestCosine * planted::kLargestCosine;
-  CHECK(a.alignment[0] == Approx(largest).epsilon(1e-6));
-  CHECK(a.alignment[2] == Approx(largest * 1800 / 3000).epsilon(1e-6));
-  CHECK(a.alignment[1] < 1e-12);
+  CHECK(a.cosine_squared[0] == Approx(largest).epsilon(1e-6));
+  CHECK(a.cosine_squared[2] == Approx(largest * 1800 / 3000).epsilon(1e-6));
+  CHECK(a.cosine_squared[1] < 1e-12);
   CHECK(a.rank_one[0] == Approx(a.write[0]).epsilon(1e-5));
   CHECK(a.write[0] == Approx(3000).epsilon(1e-5));
 }
