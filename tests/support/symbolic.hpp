@@ -105,21 +105,29 @@ class NormalForm : private GiNaC::map_function {
     GiNaC::symbol cosine, sine;
   };
 
+  /// Arguments first, so that GiNaC never takes a root of what stands in them: it would pull
+  /// factors out of it and leave roots that are not named.
   Symbolic rewrite(const Symbolic& e) {
+    if (GiNaC::is_a<GiNaC::numeric>(e)) return exact(GiNaC::ex_to<GiNaC::numeric>(e));
+    if (GiNaC::is_a<GiNaC::power>(e)) return rewrite_power(rewrite(e.op(0)), rewrite(e.op(1)));
+    if (GiNaC::is_a<GiNaC::function>(e) && e.nops() == 1) return rewrite_function(e);
     ++depth_;
     const Symbolic inner = e.map(*this);
     --depth_;
-    if (GiNaC::is_a<GiNaC::numeric>(inner)) return exact(GiNaC::ex_to<GiNaC::numeric>(inner));
-    if (GiNaC::is_a<GiNaC::power>(inner)) return rewrite_power(inner.op(0), inner.op(1));
-    if (GiNaC::is_the_function<GiNaC::abs_SERIAL>(inner)) return root(GiNaC::pow(inner.op(0), 2));
-    if (GiNaC::is_the_function<GiNaC::exp_SERIAL>(inner)) return exponential(inner.op(0));
-    if (GiNaC::is_the_function<GiNaC::tanh_SERIAL>(inner)) {
-      const Symbolic square = exponential(2 * inner.op(0));
+    return inner;
+  }
+
+  Symbolic rewrite_function(const Symbolic& e) {
+    const Symbolic argument = rewrite(e.op(0));
+    if (GiNaC::is_the_function<GiNaC::abs_SERIAL>(e)) return root(GiNaC::pow(argument, 2));
+    if (GiNaC::is_the_function<GiNaC::exp_SERIAL>(e)) return exponential(argument);
+    if (GiNaC::is_the_function<GiNaC::tanh_SERIAL>(e)) {
+      const Symbolic square = exponential(2 * argument);
       return (square - 1) / (square + 1);
     }
-    if (GiNaC::is_the_function<GiNaC::sin_SERIAL>(inner)) return turn(inner.op(0)).second;
-    if (GiNaC::is_the_function<GiNaC::cos_SERIAL>(inner)) return turn(inner.op(0)).first;
-    return inner;
+    if (GiNaC::is_the_function<GiNaC::sin_SERIAL>(e)) return turn(argument).second;
+    if (GiNaC::is_the_function<GiNaC::cos_SERIAL>(e)) return turn(argument).first;
+    return e;
   }
 
   /// A double is a dyadic fraction.
@@ -130,8 +138,7 @@ class NormalForm : private GiNaC::map_function {
 
   Symbolic rewrite_power(const Symbolic& base, const Symbolic& exponent) {
     if (!GiNaC::is_a<GiNaC::numeric>(exponent)) return GiNaC::pow(base, exponent);
-    const auto twice =
-        2 * GiNaC::ex_to<GiNaC::numeric>(exact(GiNaC::ex_to<GiNaC::numeric>(exponent)));
+    const auto twice = 2 * GiNaC::ex_to<GiNaC::numeric>(exponent);
     if (!twice.is_integer() || twice.is_even()) return GiNaC::pow(base, twice / 2);
     return GiNaC::pow(root(base), twice);
   }

@@ -27,6 +27,10 @@ TEST_CASE("roots and absolute values are known by their squares") {
   CHECK(unproven(sqrt(4 * x * x + 4 * y * y), 2 * r) == "");
   CHECK(unproven(sqrt(x * x / 9 + y * y / 9), r / 3) == "");
   CHECK(unproven(sqrt(2 * x * x + 2 * y * y), 2 * r) != "");
+  // A root in which another one is squared, times a number that has a root itself.
+  const ex inner = sqrt(x), outer = sqrt(4 * inner * (inner + y) / y);
+  CHECK(unproven(outer * outer * y, 4 * x + 4 * inner * y) == "");
+  CHECK(unproven(sqrt(4 * abs(x) * abs(x)) * abs(x), 2 * x * x) == "");
   CHECK(unproven(r, x + y) != "");
   CHECK(unproven(abs(x), x) != "");
 }
