@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,10 +24,12 @@ inline const std::vector<std::string>& measured_folders() {
     std::vector<std::string> folders;
     for (const auto& one : golden_fixtures()) folders.push_back(one.model.string());
     if (const char* root = std::getenv("PLUMB_MODELS")) {
+      const auto visit = [&](const std::filesystem::path& folder) {
+        if (std::filesystem::exists(folder / "config.json")) folders.push_back(folder.string());
+      };
+      visit(root);
       for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) {
-        if (entry.is_directory() && std::filesystem::exists(entry.path() / "config.json")) {
-          folders.push_back(entry.path().string());
-        }
+        if (entry.is_directory()) visit(entry.path());
       }
     }
     return folders;
@@ -53,8 +57,13 @@ inline const std::vector<MeasuredRun>& measured_runs() {
     };
     for (const auto& folder : measured_folders()) {
       try {
-        const auto ids = std::filesystem::path(folder) / "ids.npy";
-        if (std::filesystem::exists(ids)) add(folder, Checkpoint::open(folder), read_ids(ids));
+        const auto checkpoint = Checkpoint::open(folder);
+        const auto file = std::filesystem::path(folder) / "ids.npy";
+        TokenIds ids(static_cast<std::size_t>(std::min<Index>(
+            {24, checkpoint.architecture.vocab_size, checkpoint.architecture.context_length})));
+        std::iota(ids.begin(), ids.end(), TokenId{0});
+        if (std::filesystem::exists(file)) ids = read_ids(file);
+        add(folder, checkpoint, ids);
       } catch (const load_error&) {  // a family that the library does not take
       }
     }
