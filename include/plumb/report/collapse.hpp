@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numbers>
@@ -125,7 +126,7 @@ inline nlohmann::ordered_json keys_json(const collapse::Profile& profile) {
          {"principal_angle_deg", detail::number_or_null(smallest)},
          {"principal_angle_largest_deg", detail::number_or_null(largest)},
          {"sigma_1", keys([](const KeyCollapse& k) { return k.spike.singular_values[0]; })},
-         {"sigma_2", bounds([](const KeyBounds& b) { return b.sigma_2; })},
+         {"sigma_2", keys([](const KeyCollapse& k) { return k.spike.singular_values[1]; })},
          {"sigma_2_bound", bounds([](const KeyBounds& b) { return b.from_reads; })},
          {"sigma_2_bound_from_shape", bounds([](const KeyBounds& b) { return b.from_shape; })},
          {"distance", bounds([](const KeyBounds& b) { return b.distance; })},
@@ -138,7 +139,8 @@ inline nlohmann::ordered_json keys_json(const collapse::Profile& profile) {
 /// What normalisation makes of spike tokens, block by block.
 inline void print_collapse(std::ostream& out, const collapse::Profile& profile) {
   out << "\nCollapse: what blocks read of spike tokens, beside the rest\n";
-  if (profile.blocks.empty() || !profile.blocks[0].spike) {
+  const auto applies = [](const auto& at) { return bool(at.spike); };
+  if (std::none_of(profile.blocks.begin(), profile.blocks.end(), applies)) {
     out << "  not applicable: "
         << (profile.blocks.empty() ? "there are no blocks" : profile.blocks[0].spike.reason)
         << ".\n";
@@ -174,7 +176,7 @@ inline void print_collapse(std::ostream& out, const collapse::Profile& profile) 
                cell(at.other, 2, [](const auto& m) { return m.hoyer; }),
                spike(1, [](const auto& s) { return s.mean.participation_ratio; }),
                spike(1, [](const auto& s) { return s.bound.participation_ratio; })});
-    if (!at.closeness) why = at.closeness.reason;
+    if (why.empty() && !at.closeness) why = at.closeness.reason;
   }
   out << table
       << "  cosine: mean over pairs; channels: participation ratio; distance: the largest "
@@ -185,7 +187,8 @@ inline void print_collapse(std::ostream& out, const collapse::Profile& profile) 
 /// Keys of spike tokens, kv head by kv head.
 inline void print_keys(std::ostream& out, const collapse::Profile& profile) {
   out << "\nKeys of spike tokens, beside the rest\n";
-  if (profile.keys.empty() || !profile.keys[0].keys) {
+  const auto applies = [](const auto& at) { return bool(at.keys); };
+  if (std::none_of(profile.keys.begin(), profile.keys.end(), applies)) {
     out << "  not applicable: "
         << (profile.keys.empty() ? "there are no keys" : profile.keys[0].keys.reason) << ".\n";
     return;
