@@ -29,20 +29,20 @@
 // 5 what the spike is, what attention makes of it
 #include "plumb/sink/importance.hpp"
 #include "plumb/spike/census.hpp"
-#include "plumb/spike/jacobian_gain.hpp"
 #include "plumb/spike/eigenpair.hpp"
 #include "plumb/spike/eigenpairs.hpp"
 #include "plumb/spike/feed_forward_view.hpp"
+#include "plumb/spike/jacobian_gain.hpp"
 #include "plumb/spike/joint_direction.hpp"
 #include "plumb/spike/lanczos.hpp"
 #include "plumb/spike/life_cycle.hpp"
 #include "plumb/spike/neuron.hpp"
 #include "plumb/spike/outliers.hpp"
 #include "plumb/spike/quadratic_fit.hpp"
-#include "plumb/spike/write_budget.hpp"
 #include "plumb/spike/quadratic_form.hpp"
 #include "plumb/spike/split.hpp"
 #include "plumb/spike/trigger_cone.hpp"
+#include "plumb/spike/write_budget.hpp"
 
 // 8 results -> text and JSON
 #include "plumb/report/anatomy.hpp"
