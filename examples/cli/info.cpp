@@ -3,11 +3,16 @@
 #include "inputs.hpp"
 #include "options.hpp"
 #include "output.hpp"
-#include "plumb/report/anatomy_json.hpp"
+#include "plumb/core/errors.hpp"
 #include "plumb/report/model.hpp"
+#include "plumb/weights/outline.hpp"
 
 int run_info(const Options& options) {
-  const auto checkpoint = plumb::Checkpoint::open(model_folder(options));
-  plumb::report::print_info(std::cout, checkpoint);
+  const auto folder = model_folder(options);
+  try {
+    plumb::report::print_info(std::cout, plumb::Checkpoint::open(folder));
+  } catch (const plumb::unsupported_error&) {
+    plumb::report::print_info(std::cout, plumb::outline(folder));
+  }
   return 0;
 }

@@ -14,6 +14,7 @@
 
 // 2 bytes -> named tensors
 #include "plumb/weights/checkpoint.hpp"
+#include "plumb/weights/outline.hpp"
 #include "plumb/weights/token_ids.hpp"
 
 // 3 tensors -> functions with derivatives

@@ -10,6 +10,7 @@ using Catch::Message;
 static_assert(std::is_base_of_v<std::invalid_argument, shape_error>);
 static_assert(std::is_base_of_v<std::out_of_range, index_error>);
 static_assert(std::is_base_of_v<std::runtime_error, load_error>);
+static_assert(std::is_base_of_v<load_error, unsupported_error>);
 
 TEST_CASE("require_size throws if and only if sizes differ, naming function and argument") {
   for (Eigen::Index got = -1; got < 4; ++got) {

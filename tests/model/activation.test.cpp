@@ -184,6 +184,153 @@ TEMPLATE_TEST_CASE("SiLU(z) - SiLU(-z) = z", "", float, double) {
   });
 }
 
+// ---- GELU, its approximation, ReLU
+// ---------------------------------------------------------------
+
+namespace {
+
+const Long kRootHalf = std::sqrt(Long(0.5));
+
+Long exact_normal(Long z) { return std::erfc(-z * kRootHalf) / 2; }
+Long exact_density(Long z) {
+  return std::exp(-z * z / 2) * kRootHalf / std::sqrt(std::acos(-Long(1)));
+}
+Long exact_gelu(Long z) { return z * exact_normal(z); }
+Long exact_gelu_derivative(Long z) { return exact_normal(z) + z * exact_density(z); }
+
+const Long kSlope = 2 * std::sqrt(2 / std::acos(-Long(1)));
+Long inner(Long z) { return kSlope * (z + Long(0.044715) * z * z * z); }
+Long inner_derivative(Long z) { return kSlope * (1 + 3 * Long(0.044715) * z * z); }
+/// As transformers writes it.
+Long exact_gelu_tanh(Long z) { return z / 2 * (1 + std::tanh(inner(z) / 2)); }
+Long exact_gelu_tanh_derivative(Long z) {
+  const Long sigma = exact_sigmoid(inner(z));
+  return sigma + z * inner_derivative(z) * sigma * exact_sigmoid(-inner(z));
+}
+
+/// An argument at which no power of e in GELU is subnormal: e^(-z^2/2) for |z| < 12 in float.
+template <class T>
+rc::Gen<T> near_argument() {
+  return rc::gen::oneOf(bounded<T>(), log_uniform<T>(T(1e-8), T(10)));
+}
+
+/// The rounding of -z / sqrt 2 moves erfc by z^2 + 2 times its own relative size, erfc is within
+/// five ulp, and there is the factor z.
+template <class T>
+double gelu_roundings(T z) {
+  return 2 * (static_cast<double>(z) * static_cast<double>(z) + 2) + 12;
+}
+
+/// a = k (z + c z^3) has six roundings, which move sigma(a) by |a| times its own relative size.
+template <class T>
+double gelu_tanh_roundings(T z) {
+  return 6 * std::abs(static_cast<double>(inner(z))) + kRoundings + 1;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("GELU equals z Phi(z) in long double, and GELU' its derivative", "", float,
+                   double) {
+  using T = TestType;
+  property("to the relative accuracy that is documented", [] {
+    const T z = *near_argument<T>();
+    const auto normal = static_cast<double>(exact_normal(z));
+    RC_ASSERT(mismatch(normal_distribution(z), normal,
+                       (2.0 * double(z) * double(z) + 16) * unit<T> * normal) == "");
+    const auto want = static_cast<double>(exact_gelu(z));
+    RC_ASSERT(mismatch(gelu(z), want, gelu_roundings(z) * unit<T> * std::abs(want)) == "");
+    const double terms = normal + std::abs(double(z)) * static_cast<double>(exact_density(z));
+    RC_ASSERT(mismatch(gelu_derivative(z), static_cast<double>(exact_gelu_derivative(z)),
+                       (gelu_roundings(z) + 4) * unit<T> * terms) == "");
+  });
+  CHECK(gelu(T(0)) == T(0));
+  CHECK(gelu_derivative(T(0)) == T(0.5));
+  for (const T huge : {T(1e8), std::numeric_limits<T>::max()}) {
+    CHECK(gelu(huge) == huge);
+    CHECK(gelu(-huge) == T(0));
+    CHECK(gelu_derivative(huge) == T(1));
+    CHECK(gelu_derivative(-huge) == T(0));
+  }
+}
+
+TEMPLATE_TEST_CASE("the approximation of GELU equals its formula in long double", "", float,
+                   double) {
+  using T = TestType;
+  property("relative to its size, and its derivative to that of its terms", [] {
+    const T z = *near_argument<T>();
+    const auto want = static_cast<double>(z * exact_sigmoid(inner(z)));
+    const double relative = gelu_tanh_roundings(z) * unit<T>;
+    RC_ASSERT(mismatch(gelu_tanh(z), want, relative * std::abs(want) + kUnderflow<T>) == "");
+    const auto sigma = static_cast<double>(exact_sigmoid(inner(z)));
+    const double terms = sigma * (1 + std::abs(static_cast<double>(z * inner_derivative(z))));
+    RC_ASSERT(mismatch(gelu_tanh_derivative(z), static_cast<double>(exact_gelu_tanh_derivative(z)),
+                       (2 * gelu_tanh_roundings(z) + 6) * unit<T> * terms + kUnderflow<T>) == "");
+  });
+  CHECK(gelu_tanh(T(0)) == T(0));
+  CHECK(gelu_tanh_derivative(T(0)) == T(0.5));
+  for (const T huge : {T(1e8), std::numeric_limits<T>::max()}) {
+    CHECK(gelu_tanh(huge) == huge);
+    CHECK(gelu_tanh(-huge) == T(0));
+    CHECK(gelu_tanh_derivative(huge) == T(1));
+    CHECK(gelu_tanh_derivative(-huge) == T(0));
+  }
+}
+
+TEST_CASE("the documented extremes of GELU, and its distance from the approximation, hold") {
+  const Long at = root([](Long z) { return exact_gelu_derivative(z); }, -1, Long(-0.5));
+  CHECK(std::abs(exact_gelu(at) + 0.1699712L) < 1e-7L);
+  const Long steepest_at = std::sqrt(Long(2));  // GELU'' = (2 - z^2) phi(z)
+  CHECK(exact_gelu_derivative(steepest_at) < 1.1289042L);
+  CHECK(exact_gelu_derivative(steepest_at) > 1.1289041L);
+  CHECK(exact_gelu_derivative(-steepest_at) > -0.1289042L);
+  Long furthest = 0;
+  for (int i = -8000; i <= 8000; ++i) {
+    const Long z = i / Long(1000);
+    furthest = std::max(furthest, std::abs(exact_gelu(z) - exact_gelu_tanh(z)));
+    CHECK(exact_gelu(z) >= -0.1699713L);
+    CHECK(std::abs(exact_gelu_tanh(z) - z * exact_sigmoid(inner(z))) < 1e-17L);
+  }
+  CHECK(furthest < 5e-4L);
+  CHECK(furthest > 4e-4L);
+}
+
+TEMPLATE_TEST_CASE("ReLU is max(z, 0), with slope 1 above 0 and 0 elsewhere", "", float, double) {
+  using T = TestType;
+  property("exactly", [] {
+    const T z = *number<T>();
+    RC_ASSERT(relu(z) == std::max(z, T(0)));
+    RC_ASSERT(relu_derivative(z) == (z > T(0) ? T(1) : T(0)));
+  });
+  CHECK(relu_derivative(T(0)) == T(0));
+  CHECK_FALSE(std::signbit(relu(T(-3))));
+  CHECK(std::isnan(relu(std::numeric_limits<T>::quiet_NaN())));
+}
+
+TEST_CASE("a matrix is activated entry by entry, as its kind says") {
+  Engine engine(1);
+  const Matrix<double> z = draw_gaussian<double>(engine, 3, 4);
+  const auto check = [&](Activation kind, double (*f)(const double&), double (*df)(const double&)) {
+    CHECK(difference(activate(kind, z), Matrix<double>(z.unaryExpr(f))) == "");
+    CHECK(difference(activation_slope(kind, z), Matrix<double>(z.unaryExpr(df))) == "");
+  };
+  check(Activation::silu, silu<double>, silu_derivative<double>);
+  check(Activation::gelu, gelu<double>, gelu_derivative<double>);
+  check(Activation::gelu_tanh, gelu_tanh<double>, gelu_tanh_derivative<double>);
+  check(Activation::relu, relu<double>, relu_derivative<double>);
+}
+
+TEST_CASE("derivatives of GELU and its approximation are those of automatic differentiation") {
+  property("GELU' and that of the approximation", [] {
+    const double z = *near_argument<double>();
+    const Dual line(z, 1, 0);
+    const double terms = 1 + std::abs(z) * (1 + std::abs(static_cast<double>(inner_derivative(z))));
+    RC_ASSERT(mismatch(gelu_derivative(z), gelu(line).derivatives()[0],
+                       2 * gelu_roundings(z) * unit<double> * terms) == "");
+    RC_ASSERT(mismatch(gelu_tanh_derivative(z), gelu_tanh(line).derivatives()[0],
+                       (4 * gelu_tanh_roundings(z) + 30) * unit<double> * terms) == "");
+  });
+}
+
 TEST_CASE("derivatives are those of automatic differentiation") {
   property("sigma' and SiLU'", [] {
     const double z = *argument<double>();

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <complex>
 #include <functional>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <variant>
@@ -28,6 +29,11 @@ struct Options {
   QkNorm qk_norm = QkNorm::none;
   GateKind gate = GateKind::none;
   RotaryPairing pairing = RotaryPairing::half_split;
+  bool biases = false;
+  std::optional<double> soft_cap = std::nullopt;
+  Index window = 0;
+  RotaryKind rotary = RotaryKind::unscaled;
+  Index rotary_dim = 0;
 
   Index openings() const {
     switch (gate) {
@@ -65,8 +71,19 @@ Attention<T> draw_attention(Engine& engine, const Options& o) {
   block.output = draw_weights<T>(engine, o.hidden, o.heads * o.head_dim);
   block.query_norm = draw_head_norm<T>(engine, o, o.heads);
   block.key_norm = draw_head_norm<T>(engine, o, o.kv_heads);
-  block.rotary = {o.head_dim, 100, o.pairing};
+  block.rotary = {o.head_dim, 100, o.pairing, o.rotary, {.factor = 4}, o.rotary_dim};
   if (o.gate != GateKind::none) block.gate = {draw_weights<T>(engine, o.openings(), o.hidden)};
+  if (o.biases) {
+    const auto draw_bias = [&](const Matrix<T>& weight) {
+      return Vector<T>(draw_gaussian<T>(engine, weight.rows(), 1));
+    };
+    block.query_bias = draw_bias(block.query);
+    block.key_bias = draw_bias(block.key);
+    block.value_bias = draw_bias(block.values);
+    block.output_bias = draw_bias(block.output);
+  }
+  block.soft_cap = o.soft_cap;
+  block.window = o.window;
   return block;
 }
 
@@ -103,15 +120,39 @@ Options some_options() {
   o.qk_norm = *rc::gen::element(QkNorm::none, QkNorm::per_head, QkNorm::all_heads);
   o.gate = *rc::gen::element(GateKind::none, GateKind::channel, GateKind::head, GateKind::token);
   o.pairing = *rc::gen::element(RotaryPairing::half_split, RotaryPairing::interleaved);
+  o.biases = *rc::gen::element(false, true);
+  if (*rc::gen::element(false, true)) o.soft_cap = *rc::gen::element(0.75, 2.0, 50.0);
+  o.window = *rc::gen::element<Index>(0, 0, 1, 3);
+  o.rotary = *rc::gen::element(RotaryKind::none, RotaryKind::unscaled, RotaryKind::linear);
+  if (*rc::gen::element(false, true)) o.rotary_dim = 2;
   return o;
 }
 
-Sequence some_sequence(Index tokens) {
+/// What rows see through a window, by its definition; rows that would see nothing see themselves.
+Sequence through_window(Sequence sequence, Index window) {
+  if (window == 0) return sequence;
+  for (Index t = 0; t < sequence.size(); ++t) {
+    auto& range = sequence.visible[static_cast<std::size_t>(t)];
+    if (range.last <= t - window + 1) range = {t, t + 1};
+    while (range.first <= t - window) ++range.first;
+  }
+  return sequence;
+}
+
+/// Any sequence in which the block's window leaves each row a key.
+Sequence some_sequence(Index tokens, Index window = 0) {
   Engine engine(*rc::gen::inRange<std::uint64_t>(0, 1000));
   const auto kind =
       *rc::gen::element(SequenceKind::causal, SequenceKind::alone, SequenceKind::isolated,
                         SequenceKind::ranges, SequenceKind::everything);
-  return draw_sequence(engine, kind, tokens);
+  auto sequence = draw_sequence(engine, kind, tokens);
+  if (window == 0) return sequence;
+  const auto narrowed = through_window(sequence, window);
+  for (std::size_t t = 0; t < sequence.visible.size(); ++t) {
+    if (sequence.visible[t].last < narrowed.visible[t].last)
+      sequence.visible[t] = narrowed.visible[t];
+  }
+  return sequence;
 }
 
 template <class T>
@@ -144,7 +185,7 @@ Exact exactly(const Matrix<T>& x) {
 }
 
 template <class T>
-Exact project(const Exact& x, const Matrix<T>& weight) {
+Exact project(const Exact& x, const Matrix<T>& weight, const Vector<T>& bias = {}) {
   Exact y(x.value.rows(), weight.rows());
   for (Index t = 0; t < y.value.rows(); ++t) {
     for (Index o = 0; o < weight.rows(); ++o) {
@@ -156,6 +197,9 @@ Exact project(const Exact& x, const Matrix<T>& weight) {
         size += w * x.size(t, c);
       }
       y.error(t, o) += gamma<T>(static_cast<double>(weight.cols())) * size;
+      if (bias.size() == 0) continue;
+      y.value(t, o) += Long(bias[o]);
+      y.error(t, o) += unit<T> * y.size(t, o);
     }
   }
   return y;
@@ -194,14 +238,18 @@ Exact normalise(const HeadNorm<T>& norm, Index head_dim, const Exact& x) {
 template <class T>
 Exact rotate(const Rotary& rotary, const Sequence& sequence, const Exact& x) {
   Exact y = x;
-  const Index half = rotary.head_dim / 2;
+  const Index turning = rotary.kind == RotaryKind::none ? 0
+                        : rotary.dim == 0               ? rotary.head_dim
+                                                        : rotary.dim;
+  const Index half = turning / 2;
   const bool split = rotary.pairing == RotaryPairing::half_split;
+  const Long slowed = rotary.kind == RotaryKind::linear ? Long(rotary.scaling.factor) : 1;
   for (Index t = 0; t < x.value.rows(); ++t) {
     for (Index head = 0; head < x.value.cols(); head += rotary.head_dim) {
       for (Index j = 0; j < half; ++j) {
         const Index a = head + (split ? j : 2 * j), b = head + (split ? j + half : 2 * j + 1);
         const Long angle = Long(sequence.positions[static_cast<std::size_t>(t)]) *
-                           std::pow(Long(rotary.theta), -2 * Long(j) / Long(rotary.head_dim));
+                           std::pow(Long(rotary.theta), -2 * Long(j) / Long(turning)) / slowed;
         const auto turned =
             std::complex<Long>(x.value(t, a), x.value(t, b)) * std::polar(1.0L, angle);
         y.value(t, a) = turned.real();
@@ -216,8 +264,9 @@ Exact rotate(const Rotary& rotary, const Sequence& sequence, const Exact& x) {
   return y;
 }
 
-/// softmax(scale q.k) over the keys that a query sees, 0 elsewhere; for head h against kv head
-/// h / (heads / kv_heads).
+/// softmax(scale q.k), or of cap tanh(scale q.k / cap), over the keys that a query sees, 0
+/// elsewhere; for head h against kv head h / (heads / kv_heads). The cap does not magnify an error;
+/// its argument has a rounding and its value seven, of which tanh has four.
 template <class T>
 Exact weigh(const Attention<T>& block, const Sequence& sequence, const Exact& q, const Exact& k,
             Index head) {
@@ -236,9 +285,14 @@ Exact weigh(const Attention<T>& block, const Sequence& sequence, const Exact& q,
         error += q.error(t, a) * k.size(s, b) + q.size(t, a) * k.error(s, b);
         size += q.size(t, a) * k.size(s, b);
       }
-      logits[s - first] = Long(block.scale) * dot;
-      error += gamma<T>(static_cast<double>(d + 2)) * size;
-      moved = std::max(moved, std::abs(block.scale) * error);
+      Long& logit = logits[s - first];
+      logit = Long(block.scale) * dot;
+      error = std::abs(block.scale) * (error + gamma<T>(static_cast<double>(d + 2)) * size);
+      if (block.soft_cap) {
+        error += 8 * unit<T> * (std::abs(static_cast<double>(logit)) + error);
+        logit = Long(*block.soft_cap) * std::tanh(logit / Long(*block.soft_cap));
+      }
+      moved = std::max(moved, error);
     }
     const Long greatest = logits.maxCoeff();
     const auto widest = static_cast<double>(greatest - logits.minCoeff());
@@ -260,15 +314,18 @@ struct Twin {
   Exact q, k, v, outputs, write;
   std::vector<Exact> weights;
 
-  Twin(const Attention<T>& block, const Matrix<T>& x, const Sequence& sequence)
-      : q(rotate<T>(block.rotary, sequence,
-                    normalise(block.query_norm, block.head_dim, project(exactly(x), block.query)))),
-        k(rotate<T>(block.rotary, sequence,
-                    normalise(block.key_norm, block.head_dim, project(exactly(x), block.key)))),
-        v(project(exactly(x), block.values)),
+  Twin(const Attention<T>& block, const Matrix<T>& x, const Sequence& visible)
+      : q(rotate<T>(block.rotary, visible,
+                    normalise(block.query_norm, block.head_dim,
+                              project(exactly(x), block.query, block.query_bias)))),
+        k(rotate<T>(block.rotary, visible,
+                    normalise(block.key_norm, block.head_dim,
+                              project(exactly(x), block.key, block.key_bias)))),
+        v(project(exactly(x), block.values, block.value_bias)),
         outputs(x.rows(), block.heads * block.head_dim),
         write(0, 0) {
     const Index d = block.head_dim;
+    const Sequence sequence = through_window(visible, block.window);
     for (Index head = 0; head < block.heads; ++head) {
       weights.push_back(weigh(block, sequence, q, k, head));
       const Exact& p = weights.back();
@@ -286,7 +343,7 @@ struct Twin {
         }
       }
     }
-    write = project(gated(block, exactly(x)), block.output);
+    write = project(gated(block, exactly(x)), block.output, block.output_bias);
   }
 
  private:
@@ -322,6 +379,20 @@ Matrix<double> product(const Matrix<double>& x, const Matrix<double>& weight) {
   return kernels::reference::product<double>(x, weight);
 }
 
+struct Projections {
+  Matrix<double> q, k, v;
+};
+
+Projections projections(const Attention<double>& block, const Matrix<double>& x) {
+  const auto of = [&](const Matrix<double>& weight, const Vector<double>& bias) {
+    Matrix<double> y = product(x, weight);
+    if (bias.size() > 0) y.rowwise() += bias.transpose();
+    return y;
+  };
+  return {of(block.query, block.query_bias), of(block.key, block.key_bias),
+          of(block.values, block.value_bias)};
+}
+
 double norm_slope(const HeadNorm<double>& norm, const Matrix<double>& projected, Index head_dim) {
   if (norm.kind == QkNorm::none) return 1;
   const Index width = norm.kind == QkNorm::per_head ? head_dim : projected.cols();
@@ -336,7 +407,7 @@ double norm_slope(const HeadNorm<double>& norm, const Matrix<double>& projected,
 }
 
 Sizes sizes(const Attention<double>& block, const Matrix<double>& x) {
-  const auto q = product(x, block.query), k = product(x, block.key), v = product(x, block.values);
+  const auto [q, k, v] = projections(block, x);
   const double q_slope = norm_slope(block.query_norm, q, block.head_dim);
   const double k_slope = norm_slope(block.key_norm, k, block.head_dim);
   const double dq = q_slope * block.query.norm(), dk = k_slope * block.key.norm();
@@ -360,7 +431,7 @@ Sizes sizes(const Attention<double>& block, const Matrix<double>& x) {
 /// A direction in which logits move by at most 1/2 a step, and q, k and gates by little.
 Matrix<double> direction(Engine& engine, const Attention<double>& block, const Matrix<double>& x) {
   const Matrix<double> dx = draw_gaussian<double>(engine, x.rows(), x.cols());
-  const auto q = product(x, block.query), k = product(x, block.key);
+  const auto [q, k, v] = projections(block, x);
   const double steepest = 2 * sizes(block, x).logits + block.gate.weight.norm() +
                           2 * norm_slope(block.query_norm, q, block.head_dim) * block.query.norm() +
                           2 * norm_slope(block.key_norm, k, block.head_dim) * block.key.norm();
@@ -478,7 +549,7 @@ TEMPLATE_TEST_CASE("attention equals a naive loop over heads, queries, keys and 
   property("for any grouping, qk-norm, gate, rotary pairing and visible keys", [] {
     const auto block = some_attention<T>();
     const Index tokens = *size();
-    const auto sequence = some_sequence(tokens);
+    const auto sequence = some_sequence(tokens, block.window);
     const auto x = *rc::gen::oneOf(bounded_matrix<T>(tokens, block.query.cols(), T(2)),
                                    gaussian<T>(tokens, block.query.cols()));
     const Twin<T> twin(block, x, sequence);
@@ -535,7 +606,7 @@ TEMPLATE_TEST_CASE("attention reads tokens with spikes as the naive loop does", 
     Engine engine(*rc::gen::inRange<std::uint64_t>(0, 1000));
     const auto block = draw_attention<T>(engine, options);
     const Index tokens = *size();
-    const auto sequence = some_sequence(tokens);
+    const auto sequence = some_sequence(tokens, block.window);
     const auto x = *spiked<T>(tokens, options.hidden);
     const Twin<T> twin(block, x, sequence);
     RC_ASSERT(mismatch(block.value(x, sequence), twin.write.value, twin.write.error) == "");
@@ -622,8 +693,9 @@ TEST_CASE("tokens that are alone write what each would write by itself, at any p
 }
 
 TEST_CASE("tokens that see each other and stand at one position write the same in any order") {
-  property("for any options", [] {
-    const auto block = some_attention<double>();
+  property("for any options without a window", [] {
+    auto block = some_attention<double>();
+    block.window = 0;
     const Index tokens = *size();
     const auto x = *gaussian<double>(tokens, block.query.cols());
     auto sequence = Sequence::alone(tokens);
@@ -640,7 +712,7 @@ TEST_CASE("attention depends on differences of positions only") {
   property("for any options and visible keys", [] {
     const auto block = some_attention<double>();
     const Index tokens = *size();
-    const auto sequence = some_sequence(tokens);
+    const auto sequence = some_sequence(tokens, block.window);
     const auto x = *gaussian<double>(tokens, block.query.cols());
     auto later = sequence;
     for (auto& position : later.positions) position += 1000;
@@ -656,7 +728,7 @@ TEST_CASE("the derivatives of attention obey the laws") {
   property("for any options and visible keys", [] {
     const auto block = some_attention<double>();
     const Index tokens = *size(6);
-    const auto sequence = some_sequence(tokens);
+    const auto sequence = some_sequence(tokens, block.window);
     const auto x = *gaussian<double>(tokens, block.query.cols());
     Engine engine(*rc::gen::inRange<std::uint64_t>(0, 1000));
     RC_ASSERT(broken_law(engine, block, x, sequence) == "");
@@ -948,6 +1020,52 @@ TEST_CASE("edited gates and head outputs are what is written") {
   }
 }
 
+// ---- Soft cap and window ------------------------------------------------------------------------
+
+TEST_CASE("no logit exceeds the soft cap, and small ones hardly feel it") {
+  Engine engine(17);
+  auto block = draw_attention<double>(engine, {.hidden = 6});
+  const auto x = draw_gaussian<double>(engine, 5, 6);
+  const auto sequence = Sequence::causal(5);
+  const auto logits = seen_at("logits_0_0", block, x, sequence);
+  block.soft_cap = 0.25;
+  const auto capped = seen_at("logits_0_0", block, x, sequence);
+  for (Index t = 0; t < 5; ++t) {
+    for (Index s = 0; s <= t; ++s) {
+      CHECK(std::abs(capped(t, s)) <= 0.25);
+      CHECK(mismatch(capped(t, s), 0.25 * std::tanh(logits(t, s) / 0.25), 1e-15) == "");
+    }
+    CHECK(capped.row(t).tail(4 - t) == logits.row(t).tail(4 - t));  // -infinity
+  }
+  // tanh(l / c) c is off by l^3 / 3 c^2 at most.
+  block.soft_cap = 0x1p20;
+  CHECK(mismatch(seen_at("logits_0_0", block, x, sequence).row(4), logits.row(4),
+                 std::pow(logits.row(4).cwiseAbs().maxCoeff(), 3) * 0x1p-41 + 1e-14) == "");
+}
+
+TEST_CASE("a window is what the sequence would be if it were narrower") {
+  Engine engine(18);
+  for (const Index window : {1, 2, 5, 130, 1000}) {
+    INFO("window " << window);
+    const auto open = draw_attention<double>(engine, {.heads = 2, .kv_heads = 1, .biases = true});
+    auto windowed = open;
+    windowed.window = window;
+    const auto x = draw_gaussian<double>(engine, 140, 6);
+    const auto d = draw_gaussian<double>(engine, 140, 6);
+    const auto sequence = draw_sequence(engine, SequenceKind::isolated, 140);
+    const auto narrow = through_window(sequence, window);
+    CHECK(difference(windowed.value(x, sequence), open.value(x, narrow)) == "");
+    CHECK(difference(windowed.jvp(x, d, sequence), open.jvp(x, d, narrow)) == "");
+    CHECK(difference(windowed.vjp(x, d, sequence), open.vjp(x, d, narrow)) == "");
+    CHECK((difference(windowed.value(x, sequence), open.value(x, sequence)) == "") ==
+          (window > 140));
+  }
+  auto blind = draw_attention<double>(engine, {.window = 1});
+  auto sequence = Sequence::causal(3);
+  sequence.visible[2] = {0, 1};
+  CHECK_THROWS_AS(blind.value(Matrix<double>::Ones(3, 6), sequence), shape_error);
+}
+
 // ---- Contracts ------------------------------------------------------------------------------
 
 TEST_CASE("attention throws when shapes do not fit and only then") {
@@ -979,6 +1097,14 @@ TEST_CASE("attention throws when shapes do not fit and only then") {
   for (const auto& wrong : {Matrix<double>(3, 4), Matrix<double>(3, 6), Matrix<double>(2, 5)}) {
     CHECK_THROWS_AS(block.jvp(x, wrong, sequence), shape_error);
     CHECK_THROWS_AS(block.vjp(x, wrong, sequence), shape_error);
+  }
+  const auto biased = draw_attention<double>(engine, {.hidden = 5, .biases = true});
+  for (auto bias : {&Attention<double>::query_bias, &Attention<double>::key_bias,
+                    &Attention<double>::value_bias, &Attention<double>::output_bias}) {
+    auto misfit = biased;
+    misfit.*bias = Vector<double>::Ones(3);
+    CHECK_NOTHROW(biased.value(x, sequence));
+    CHECK_THROWS_AS(misfit.value(x, sequence), shape_error);
   }
   auto uneven = block;
   uneven.gate = {Matrix<double>::Ones(3, 5)};  // 8 columns for 3 openings

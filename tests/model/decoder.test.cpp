@@ -5,6 +5,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "plumb/model/planted.hpp"
@@ -110,6 +111,35 @@ TEMPLATE_TEST_CASE("a sequence of another length throws", "", float, double) {
   CHECK_THROWS_AS(model.forward({0, 1, 2}, Sequence::alone(4)), shape_error);
 }
 
+TEST_CASE("learned positions are those of the sequence, and end with the context") {
+  const auto& checkpoint = fixture("hf/gpt2");
+  const Decoder<double> model(checkpoint);
+  const auto context = checkpoint.architecture.context_length;
+  auto sequence = Sequence::causal(2);
+  sequence.positions = {7, context - 1};
+  const auto table = read_matrix<double>(checkpoint.tensor("transformer.wpe.weight"));
+  const Matrix<double> moved =
+      model.embed({4, 4}, sequence).row(1) - model.embed({4, 4}, sequence).row(0);
+  CHECK(mismatch(moved, table.row(context - 1) - table.row(7), 1e-14) == "");
+  sequence.positions[1] = context;
+  CHECK_THROWS_AS(model.embed({4, 4}, sequence), index_error);
+  CHECK_THROWS_AS(model.forward({4, 4}, sequence), index_error);
+  CHECK_THROWS_AS(model.embed({4, 4, 4}, sequence), shape_error);
+}
+
+TEST_CASE("options that layers have for themselves are those of each layer") {
+  const Decoder<double> smollm(fixture("hf/smollm3"));
+  CHECK(smollm.layer(0).attention.rotary.kind == RotaryKind::unscaled);
+  CHECK(smollm.layer(1).attention.rotary.kind == RotaryKind::none);
+  CHECK(smollm.layer(0).attention.window == 0);
+  CHECK(smollm.layer(1).attention.window == 5);
+  const Decoder<double> gemma(fixture("hf/gemma-gains"));
+  const auto stored =
+      read_vector<double>(gemma.checkpoint().tensor("model.layers.0.input_layernorm.weight"));
+  const auto gain = std::get<RmsNorm<double>>(gemma.layer(0).attention_pre_norm.kind).gain;
+  CHECK(difference(gain, Vector<double>(stored.array() + 1)) == "");
+}
+
 TEMPLATE_TEST_CASE("a layer that there is not throws", "", float, double) {
   for (const auto& one : fixtures()) {
     const Decoder<TestType> model(one.checkpoint);
@@ -127,7 +157,8 @@ TEMPLATE_TEST_CASE("a weight that is not finite is named when its layer is used"
   const auto layer = layer_names(good.architecture, 1);
   for (const double bad :
        {std::numeric_limits<double>::quiet_NaN(), -std::numeric_limits<double>::infinity()}) {
-    for (const auto& name : {layer.query, layer.output, layer.gate, layer.down}) {
+    for (const auto& name :
+         {layer.query.tensor, layer.output.tensor, layer.gate.tensor, layer.down.tensor}) {
       const Decoder<TestType> model(with_entry(good, name, bad));
       CHECK_NOTHROW(model.layer(0));
       CHECK(names(complaint([&] { model.layer(1); }), name));
@@ -142,7 +173,7 @@ TEMPLATE_TEST_CASE("a weight that is not finite is named when its layer is used"
 
 TEST_CASE("a checkpoint with other tensors than its architecture has is refused") {
   const auto& good = fixture("hf/llama");
-  const auto name = layer_names(good.architecture, 1).up;
+  const auto name = layer_names(good.architecture, 1).up.tensor;
   const auto refused = [](const Checkpoint& checkpoint) {
     return complaint([&] { Decoder<float> model(checkpoint); });
   };
@@ -166,20 +197,28 @@ TEST_CASE("a checkpoint with other tensors than its architecture has is refused"
 
   auto gated = good;
   gated.architecture.attention_gate = AttentionGate::head;
-  CHECK(names(refused(gated), layer_names(good.architecture, 0).attention_gate));
+  CHECK(names(refused(gated), layer_names(good.architecture, 0).attention_gate.tensor));
 }
 
 // ---- What is computed -----------------------------------------------------------------------
 
-TEMPLATE_TEST_CASE("embedding takes rows of the table", "", float, double) {
+TEMPLATE_TEST_CASE("embedding takes rows of the table, scaled, and adds learned positions", "",
+                   float, double) {
   for (const auto& one : fixtures()) {
     const Decoder<TestType> model(one.checkpoint);
-    const auto table = read_matrix<TestType>(one.checkpoint.tensor(kEmbeddingName));
+    const auto& a = one.checkpoint.architecture;
+    const auto names = model_names(a);
+    const auto table = read_matrix<TestType>(one.checkpoint.tensor(names.embedding));
     const TokenIds ids{3, 0, 3, static_cast<TokenId>(table.rows() - 1)};
     const auto h = model.embed(ids);
     REQUIRE(h.rows() == 4);
     for (Index t = 0; t < 4; ++t) {
-      CHECK(h.row(t) == table.row(ids[static_cast<std::size_t>(t)]));
+      RowVector<TestType> want = table.row(ids[static_cast<std::size_t>(t)]);
+      want *= static_cast<TestType>(a.embedding_scale);
+      if (a.learned_positions) {
+        want += read_matrix<TestType>(one.checkpoint.tensor(names.positions)).row(t);
+      }
+      CHECK(h.row(t) == want);
     }
   }
 }
@@ -197,15 +236,21 @@ TEMPLATE_TEST_CASE("the head is the product with its table, tied or not", "", fl
     const auto& a = model.architecture();
     (a.tied_head ? tied : untied) = true;
     const auto table =
-        read_matrix<TestType>(one.checkpoint.tensor(a.tied_head ? kEmbeddingName : kHeadName))
+        read_matrix<TestType>(
+            one.checkpoint.tensor(a.tied_head ? model_names(a).embedding : model_names(a).head))
             .template cast<double>()
             .eval();
     const Matrix<TestType> normed = model.forward(random_ids(a, 5));
     const Matrix<double> x = normed.template cast<double>();
-    const Matrix<double> want = x * table.transpose();
+    Matrix<double> want = x * table.transpose();
     const Matrix<double> sizes = x.cwiseAbs() * table.cwiseAbs().transpose();
     const double rounding = 2 * gamma<TestType>(roundings(a.hidden_size));
-    CHECK(mismatch(model.head(normed), want, Matrix<double>(rounding * sizes)) == "");
+    Matrix<double> allowance = rounding * sizes;
+    if (a.logit_soft_cap) {  // does not magnify an error, and adds a dozen roundings of its own
+      want = *a.logit_soft_cap * (want.array() / *a.logit_soft_cap).tanh();
+      allowance += 12 * unit<TestType> * sizes;
+    }
+    CHECK(mismatch(model.head(normed), want, allowance) == "");
   }
   CHECK(tied);
   CHECK(untied);

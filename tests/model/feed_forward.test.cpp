@@ -210,6 +210,119 @@ TEST_CASE("the feed-forward block in float has the derivatives of the one in dou
   });
 }
 
+// ---- Other activations, biases, no gate ---------------------------------------------------------
+
+namespace {
+
+/// Any activation, with or without gate and each bias.
+FeedForward<double> any_block(Engine& engine, Activation activation, bool gated, bool biased) {
+  constexpr Index hidden = 5, neurons = 7;
+  const auto draw = [&](Index out, Index in) {
+    return draw_gaussian<double>(engine, out, in, 1 / std::sqrt(static_cast<double>(in)));
+  };
+  FeedForward<double> block;
+  if (gated) block.gate = draw(neurons, hidden);
+  block.up = draw(neurons, hidden);
+  block.down = draw(hidden, neurons);
+  block.activation = activation;
+  if (!biased) return block;
+  if (gated) block.gate_bias = draw_gaussian<double>(engine, neurons, 1);
+  block.up_bias = draw_gaussian<double>(engine, neurons, 1);
+  block.down_bias = draw_gaussian<double>(engine, hidden, 1);
+  return block;
+}
+
+const std::vector<Activation> kActivationKinds = {Activation::silu, Activation::gelu,
+                                                  Activation::gelu_tanh, Activation::relu};
+
+double act(Activation kind, double z) {
+  return activate<double>(kind, Matrix<double>::Constant(1, 1, z))(0, 0);
+}
+
+/// Sums of at most 12 terms, each step of which is amplified by no more than the norms of the
+/// matrices, slopes of at most 1.13, and rows and biases of the size given.
+double any_allowance(const FeedForward<double>& block, const Matrix<double>& x) {
+  const double gate = block.gated() ? block.gate.norm() : 1, up = block.up.norm();
+  const double size = 1 + x.norm() + block.gate_bias.norm() + block.up_bias.norm();
+  const double reach = (1 + gate * size) * (1 + up * size) * (1 + block.down.norm());
+  return gamma<double>(100) * (reach * (1 + gate + up) + block.down_bias.norm());
+}
+
+}  // namespace
+
+TEST_CASE("with any activation, gate and bias the block equals its formula, neuron by neuron") {
+  Engine engine(3);
+  for (const auto kind : kActivationKinds) {
+    for (const bool gated : {false, true}) {
+      for (const bool biased : {false, true}) {
+        INFO("activation " << int(kind) << ", gated " << gated << ", biased " << biased);
+        const auto block = any_block(engine, kind, gated, biased);
+        CHECK(block.neurons() == 7);
+        CHECK(block.gated() == gated);
+        const auto x = draw_gaussian<double>(engine, 3, 5);
+        Matrix<double> want = Matrix<double>::Zero(3, 5);
+        for (Index t = 0; t < 3; ++t) {
+          for (Index j = 0; j < 7; ++j) {
+            const double y = block.up.row(j).dot(x.row(t)) + (biased ? block.up_bias[j] : 0);
+            double neuron = act(kind, y);
+            if (gated) {
+              const double z = block.gate.row(j).dot(x.row(t)) + (biased ? block.gate_bias[j] : 0);
+              neuron = act(kind, z) * y;
+            }
+            want.row(t) += neuron * block.down.col(j).transpose();
+          }
+          if (biased) want.row(t) += block.down_bias.transpose();
+        }
+        CHECK(mismatch(block.value(x), want, any_allowance(block, x)) == "");
+      }
+    }
+  }
+}
+
+TEST_CASE("the derivatives obey the laws with any activation, gate and bias") {
+  Engine engine(4);
+  for (const auto kind : kActivationKinds) {
+    for (const bool gated : {false, true}) {
+      for (const bool biased : {false, true}) {
+        INFO("activation " << int(kind) << ", gated " << gated << ", biased " << biased);
+        const auto block = any_block(engine, kind, gated, biased);
+        const auto x = draw_gaussian<double>(engine, 3, 5);
+        // Short: no pole, and no corner of ReLU, is within two steps.
+        const Matrix<double> dx = draw_gaussian<double>(engine, 3, 5) / 50;
+        const auto dy = draw_gaussian<double>(engine, 3, 5);
+        const double at = any_allowance(block, x);
+        CHECK(broken_derivative(block, x, dx, dy, at) == "");
+        CHECK(broken_jacobian(block, x.row(0), at) == "");
+        CHECK(broken_rows(block, x, dx, dy, at * (1 + dx.norm() + dy.norm())) == "");
+        const auto narrow = block.cast<float>();
+        const Matrix<float> x_float = x.cast<float>();
+        CHECK(mismatch(narrow.value(x_float), block.value(x), at * unit<float> / unit<double>) ==
+              "");
+      }
+    }
+  }
+}
+
+TEST_CASE("without a gate the tap sees act(y), and biases that do not fit throw") {
+  Engine engine(5);
+  const auto block = any_block(engine, Activation::relu, false, true);
+  const auto x = draw_gaussian<double>(engine, 2, 5);
+  Matrix<double> seen;
+  const auto read = [&](Index, site::neurons, Matrix<double>& neurons) { seen = neurons; };
+  CHECK(difference(block.value(x, read), block.value(x)) == "");
+  const Matrix<double> y = (x * block.up.transpose()).rowwise() + block.up_bias.transpose();
+  CHECK(mismatch(seen, y.cwiseMax(0), any_allowance(block, x)) == "");
+
+  const auto gated = any_block(engine, Activation::silu, true, true);
+  for (auto bias : {&FeedForward<double>::gate_bias, &FeedForward<double>::up_bias,
+                    &FeedForward<double>::down_bias}) {
+    auto misfit = gated;
+    misfit.*bias = Vector<double>::Ones(3);
+    CHECK_THROWS_AS(misfit.value(x), shape_error);
+  }
+  CHECK_THROWS_AS(block.value(Matrix<double>(2, 4)), shape_error);
+}
+
 TEST_CASE("a tap sees the neurons, and what it leaves of them is what the block writes") {
   Engine engine(2);
   const FeedForward<double> block{draw_gaussian<double>(engine, 6, 4),

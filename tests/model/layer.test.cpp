@@ -21,6 +21,8 @@ struct Arrangement {
   NormKind pre_norm, post_norm;
   QkNorm qk_norm = QkNorm::none;
   Index openings = 0;  // of a gate
+  bool parallel = false;
+  bool plain = false;  // no gate in the feed-forward, GELU, and biases everywhere
 };
 
 const std::vector<Arrangement> kArrangements = {
@@ -32,6 +34,9 @@ const std::vector<Arrangement> kArrangements = {
     {"gate a head", NormKind::rms_norm, NormKind::none, QkNorm::per_head, 4},
     {"gate a token", NormKind::rms_norm, NormKind::none, QkNorm::none, 1},
     {"no norm", NormKind::none, NormKind::none},
+    {"layer norm, plain", NormKind::layer_norm, NormKind::none, QkNorm::none, 0, false, true},
+    {"parallel", NormKind::layer_norm, NormKind::none, QkNorm::none, 0, true, true},
+    {"parallel sandwich", NormKind::rms_norm, NormKind::layer_norm, QkNorm::none, 0, true},
 };
 
 constexpr Index kHidden = 5, kNeurons = 7, kHeads = 4, kKvHeads = 2, kHeadDim = 2;
@@ -49,6 +54,10 @@ Norm<double> draw_norm(Engine& engine, NormKind kind) {
   switch (kind) {
     case NormKind::none: return {};
     case NormKind::rms_norm: return {RmsNorm<double>{draw_gain(engine, kHidden), 1e-5}};
+    case NormKind::layer_norm: {
+      const Vector<double> bias = draw_gaussian<double>(engine, kHidden, 1, 0.3);
+      return {LayerNorm<double>{draw_gain(engine, kHidden), bias, 1e-5}};
+    }
     case NormKind::dynamic_tanh: return {DynamicTanh<double>{draw_gain(engine, kHidden), 0.8}};
   }
   return {};
@@ -82,6 +91,15 @@ Layer<double> draw_layer(Engine& engine, const Arrangement& a) {
   attention.key_norm = draw_head_norm(engine, a.qk_norm, kKvHeads);
   attention.rotary = {kHeadDim, 1e4, RotaryPairing::half_split};
   if (a.openings > 0) attention.gate = {draw_weights(engine, a.openings, kHidden)};
+  layer.parallel = a.parallel;
+  if (a.plain) {
+    layer.feed_forward.gate = {};
+    layer.feed_forward.activation = Activation::gelu;
+    layer.feed_forward.up_bias = draw_gaussian<double>(engine, kNeurons, 1, 0.3);
+    layer.feed_forward.down_bias = draw_gaussian<double>(engine, kHidden, 1, 0.3);
+    attention.query_bias = draw_gaussian<double>(engine, kHeads * kHeadDim, 1, 0.3);
+    attention.output_bias = draw_gaussian<double>(engine, kHidden, 1, 0.3);
+  }
   return layer;
 }
 
@@ -97,8 +115,9 @@ Matrix<double> composed(const Layer<double>& layer, const Matrix<double>& h,
                         const Sequence& sequence) {
   const Matrix<double> middle = h + layer.attention_post_norm.value(layer.attention.value(
                                         layer.attention_pre_norm.value(h), sequence));
+  const Matrix<double>& at = layer.parallel ? h : middle;
   return middle + layer.feed_forward_post_norm.value(
-                      layer.feed_forward.value(layer.feed_forward_pre_norm.value(middle)));
+                      layer.feed_forward.value(layer.feed_forward_pre_norm.value(at)));
 }
 
 /// The norm of J, from its columns: at most tokens * kHidden of them.
@@ -203,7 +222,9 @@ TEST_CASE("the derivatives of a layer obey the laws at special rows") {
     const auto layer = draw_layer(engine, arrangement);
     for (const auto& [name, row] : special_rows<double>(kHidden)) {
       // Next to 0 the norm is steep, 1 / sqrt(eps), and only a short direction is straight.
-      const bool tiny = name == "zero" || name == "1e-8" || name == "subnormal";
+      // To LayerNorm a constant row is next to 0.
+      const bool tiny = name == "zero" || name == "1e-8" || name == "subnormal" ||
+                        (name == "constant" && arrangement.pre_norm == NormKind::layer_norm);
       INFO(arrangement.name << ", " << name);
       Matrix<double> h = draw_gaussian<double>(engine, 3, kHidden);
       h.row(1) = row;
@@ -286,10 +307,26 @@ TEST_CASE("a layer offers its residual, what blocks read and what they add, afte
     CHECK(difference(seen["write"], layer.attention_post_norm.value(
                                         layer.attention.value(seen["input"], sequence))) == "");
     const Matrix<double> middle = h + seen["write"];
-    CHECK(difference(seen["input2"], layer.feed_forward_pre_norm.value(middle)) == "");
+    CHECK(difference(seen["input2"],
+                     layer.feed_forward_pre_norm.value(layer.parallel ? h : middle)) == "");
     CHECK(difference(seen["write2"], layer.feed_forward_post_norm.value(
                                          layer.feed_forward.value(seen["input2"]))) == "");
     CHECK(difference(out, middle + seen["write2"]) == "");
+  }
+}
+
+TEST_CASE("in a parallel layer an edited attention write does not reach the feed-forward") {
+  Engine engine(10);
+  for (const auto& arrangement : kArrangements) {
+    const auto layer = draw_layer(engine, arrangement);
+    const auto h = draw_gaussian<double>(engine, 4, kHidden);
+    const auto other = draw_gaussian<double>(engine, 4, kHidden);
+    Watch plain, edited;
+    edited.put["write"] = other;
+    layer.value(h, some_text(4), plain);
+    layer.value(h, some_text(4), edited);
+    INFO(arrangement.name);
+    CHECK((difference(plain.seen["write2"], edited.seen["write2"]) == "") == layer.parallel);
   }
 }
 

@@ -355,6 +355,196 @@ TEST_CASE("DynamicTanh throws when shapes do not fit and only then") {
   check_shapes(DynamicTanh<double>{Vector<double>::Ones(4), 0.5}, 4);
 }
 
+// ---- LayerNorm ------------------------------------------------------------------------------
+
+namespace {
+
+template <class T>
+Long mean_of(const Matrix<T>& row) {
+  Long sum = 0;
+  for (Index i = 0; i < row.cols(); ++i) sum += Long(row(0, i));
+  return sum / Long(row.cols());
+}
+
+/// The row without its mean, in long double.
+template <class T>
+Matrix<Long> centred(const Matrix<T>& row) {
+  return row.template cast<Long>().array() - mean_of(row);
+}
+
+struct LayerNormTwin {
+  Matrix<Long> value;
+  Matrix<double> allowance;
+};
+
+/// y, and what rounding may add. Subtracting the mean leaves an error of the size of the largest
+/// entry: the rounding of the sum, in double, and that of the difference, in T. It moves sigma,
+/// too, and with it every entry by its own size. Then sigma's sum, a quotient, a product and a sum.
+template <class T>
+LayerNormTwin layer_norm_twin(const LayerNorm<T>& norm, const Matrix<T>& x) {
+  const Index d = x.cols();
+  LayerNormTwin twin{Matrix<Long>(x.rows(), d), Matrix<double>(x.rows(), d)};
+  for (Index t = 0; t < x.rows(); ++t) {
+    const Matrix<Long> c = centred<T>(x.row(t));
+    const Long sigma = std::sqrt(c.squaredNorm() / Long(d) + Long(norm.eps));
+    const auto size = static_cast<double>(x.row(t).cwiseAbs().maxCoeff());
+    const double centring = gamma<double>(static_cast<double>(d) + 2) * size +
+                            2 * unit<T> * static_cast<double>(c.cwiseAbs().maxCoeff());
+    const double moved = centring / static_cast<double>(sigma);
+    for (Index i = 0; i < d; ++i) {
+      const Long u = c(0, i) / sigma;
+      twin.value(t, i) = Long(norm.gain[i]) * u + Long(norm.bias[i]);
+      const double g = std::abs(static_cast<double>(norm.gain[i]));
+      const double entry = std::abs(static_cast<double>(u));
+      const double roundings =
+          (static_cast<double>(d) / 2 + 5) * unit<T> + moved;  // relative, of u
+      twin.allowance(t, i) =
+          1.01 * (g * moved + g * entry * roundings) +
+          2 * unit<T> * (g * entry + std::abs(static_cast<double>(norm.bias[i]))) +
+          static_cast<double>(std::numeric_limits<T>::min());
+    }
+  }
+  return twin;
+}
+
+LayerNorm<double> some_layer_norm(Index channels) {
+  return {*bounded_vector<double>(channels), *bounded_vector<double>(channels),
+          *magnitude<double>(1e-8, 1)};
+}
+
+double sigma_of(const Matrix<double>& row, double eps) {
+  return static_cast<double>(std::sqrt(centred(row).squaredNorm() / Long(row.cols()) + Long(eps)));
+}
+
+/// As jvp_allowance of RmsNorm, for each of the subtractions of a mean once more; and u, which is
+/// there twice, is off by that of the centring beside sigma.
+double jvp_allowance(const LayerNorm<double>& norm, const Matrix<double>& x,
+                     double unit_roundoff = unit<double>) {
+  const double sigma = sigma_of(x, norm.eps), d = static_cast<double>(x.cols());
+  const double centring = (d + 4) * unit_roundoff * x.cwiseAbs().maxCoeff() / sigma;
+  return ((8 * d + 40) * unit_roundoff + 6 * std::sqrt(d) * centring) *
+         norm.gain.cwiseAbs().maxCoeff() / sigma;
+}
+
+Point some_layer_norm_point(const Matrix<double>& x, double eps) {
+  Matrix<double> dx = *gaussian<double>(1, x.cols());
+  const double size = dx.norm() / std::sqrt(static_cast<double>(x.cols()));
+  if (size > 0) dx *= sigma_of(x, eps) / 2 / size;
+  return {x, dx, *gaussian<double>(1, x.cols())};
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("LayerNorm equals its formula in long double", "", float, double) {
+  using T = TestType;
+  property("on bounded, Gaussian and spiked rows", [] {
+    const Index channels = *size();
+    const auto x = *activations<T>(*size(3), channels);
+    const LayerNorm<T> norm{*bounded_vector<T>(channels), *bounded_vector<T>(channels),
+                            *rc::gen::element(1e-6, 1e-5, 1.0)};
+    const auto want = layer_norm_twin(norm, x);
+    RC_ASSERT(mismatch(norm.value(x), want.value, want.allowance) == "");
+  });
+  for (const auto& [name, row] : special_rows<T>(7)) {
+    INFO(name);
+    const LayerNorm<T> norm{Vector<T>::Constant(7, T(1.5)), Vector<T>::Constant(7, T(0.25)), 1e-5};
+    const auto want = layer_norm_twin(norm, row);
+    CHECK(mismatch(norm.value(row), want.value, want.allowance) == "");
+  }
+}
+
+TEST_CASE("LayerNorm of (1, 2, 3, 4) with eps 0.75 is (-1.5, -0.5, 0.5, 1.5) / sqrt(2)") {
+  // The variance divides by 4, not by 3: 1.25 + 0.75 = 2.
+  const LayerNorm<double> norm{Vector<double>{{1, 1, 2, 1}}, Vector<double>{{0, 0, 0, 5}}, 0.75};
+  const double s = std::sqrt(2.0);
+  CHECK(mismatch(norm.value(RowVector<double>{{1, 2, 3, 4}}),
+                 RowVector<double>{{-1.5 / s, -0.5 / s, 1 / s, 1.5 / s + 5}}, 1e-15) == "");
+}
+
+TEST_CASE("LayerNorm is RmsNorm of the row without its mean, and does not see a shift") {
+  Engine engine(5);
+  // Small integers: means and differences are exact, so a shift changes no bit.
+  Matrix<double> x(1, 8);
+  for (auto& entry : x.reshaped()) entry = std::uniform_int_distribution<int>(-9, 9)(engine);
+  const Vector<double> gain = draw_gaussian<double>(engine, 8, 1);
+  const LayerNorm<double> norm{gain, Vector<double>::Zero(8), 1e-5};
+  const Matrix<double> shifted = x.array() + 512;
+  CHECK(difference(norm.value(shifted), norm.value(x)) == "");
+  const Matrix<double> c = x.array() - x.mean();
+  CHECK(difference(norm.value(x), RmsNorm<double>{gain, 1e-5}.value(c)) == "");
+}
+
+TEST_CASE("the derivatives of LayerNorm obey the laws") {
+  property("on bounded, Gaussian and spiked rows", [] {
+    const Index channels = *size();
+    const auto norm = some_layer_norm(channels);
+    const auto [x, dx, dy] = some_layer_norm_point(*activations<double>(1, channels), norm.eps);
+    const double allowance = jvp_allowance(norm, x);
+    RC_ASSERT(broken_derivative(norm, x, dx, dy, allowance) == "");
+    RC_ASSERT(broken_jacobian(norm, x, allowance) == "");
+  });
+  property("row by row", [] {
+    const Index tokens = *size(5), channels = *size();
+    const auto norm = some_layer_norm(channels);
+    RC_ASSERT(broken_rows(norm, *activations<double>(tokens, channels),
+                          *gaussian<double>(tokens, channels), *gaussian<double>(tokens, channels),
+                          0) == "");
+  });
+}
+
+TEST_CASE("the derivatives of LayerNorm obey the laws at special rows") {
+  Engine engine(6);
+  for (const auto& [name, row] : special_rows<double>(7)) {
+    INFO(name);
+    const LayerNorm<double> norm{draw_gaussian<double>(engine, 7, 1),
+                                 draw_gaussian<double>(engine, 7, 1), 1e-5};
+    const Matrix<double> dx = draw_gaussian<double>(engine, 1, 7) * (sigma_of(row, norm.eps) / 4);
+    const Matrix<double> dy = draw_gaussian<double>(engine, 1, 7);
+    CHECK(broken_derivative(norm, row, dx, dy, jvp_allowance(norm, row)) == "");
+    CHECK(broken_jacobian(norm, row, jvp_allowance(norm, row)) == "");
+  }
+}
+
+TEST_CASE("the Jacobian of LayerNorm removes the mean, and is eps / sigma^3 along the row") {
+  property("with unit gain", [] {
+    const Index channels = *size();
+    const double eps = *magnitude<double>(1e-6, 1);
+    const auto x = *activations<double>(1, channels);
+    const LayerNorm<double> norm{Vector<double>::Ones(channels), Vector<double>::Zero(channels),
+                                 eps};
+    const double sigma = sigma_of(x, eps), allowance = jvp_allowance(norm, x);
+    const Matrix<double> j = norm.jacobian(x.row(0).transpose());
+    const Vector<double> c = centred(x).cast<double>().row(0).transpose();
+    const Vector<double> ones = Vector<double>::Ones(channels);
+    RC_ASSERT(difference(j, j.transpose()) == "");
+    RC_ASSERT(mismatch(j * ones, Vector<double>::Zero(channels), allowance * ones.norm()) == "");
+    RC_ASSERT(mismatch(j * c, c * (eps / (sigma * sigma * sigma)), 2 * allowance * c.norm()) == "");
+  });
+}
+
+TEST_CASE("LayerNorm in float has the derivatives of LayerNorm in double") {
+  property("jvp, vjp and jacobian", [] {
+    const Index channels = *size();
+    const auto x = *gaussian<float>(1, channels), dx = *gaussian<float>(1, channels);
+    const LayerNorm<float> norm{*bounded_vector<float>(channels), *bounded_vector<float>(channels),
+                                *magnitude<double>(1e-3, 1)};
+    const auto exact = norm.cast<double>();
+    const Matrix<double> wide_x = x.cast<double>(), wide_dx = dx.cast<double>();
+    const double allowance = jvp_allowance(exact, wide_x, unit<float>);
+    const double along = allowance * wide_dx.norm();
+    RC_ASSERT(mismatch(norm.jvp(x, dx), exact.jvp(wide_x, wide_dx), along) == "");
+    RC_ASSERT(mismatch(norm.vjp(x, dx), exact.vjp(wide_x, wide_dx), along) == "");
+    RC_ASSERT(mismatch(norm.jacobian(x.row(0).transpose()),
+                       exact.jacobian(wide_x.row(0).transpose()), allowance) == "");
+  });
+}
+
+TEST_CASE("LayerNorm throws when shapes do not fit and only then") {
+  check_shapes(LayerNorm<double>{Vector<double>::Ones(4), Vector<double>::Zero(4), 1e-5}, 4);
+  const LayerNorm<double> misfit{Vector<double>::Ones(4), Vector<double>::Zero(3), 1e-5};
+  CHECK_THROWS_AS(misfit.value(Matrix<double>::Ones(1, 4)), shape_error);
+}
+
 // ---- NoNorm and Norm ------------------------------------------------------------------------
 
 TEST_CASE("NoNorm is the identity, and so are its derivatives") {
@@ -393,6 +583,7 @@ TEST_CASE("Norm is whichever norm it holds") {
   check(NoNorm<double>{}, false);
   check(RmsNorm<double>{gain, 1e-5}, true);
   check(DynamicTanh<double>{gain, 0.7}, true);
+  check(LayerNorm<double>{gain, Vector<double>(-gain), 1e-5}, true);
   CHECK_FALSE(Norm<double>{}.present());
 }
 

@@ -13,21 +13,42 @@ namespace {
 
 using Long = long double;
 
+/// Coordinates of a head that turn.
+Index turning(const Rotary& rotary) {
+  if (rotary.kind == RotaryKind::none) return 0;
+  return rotary.dim == 0 ? rotary.head_dim : rotary.dim;
+}
+
 /// The column of the first or second coordinate of plane j of a head.
 Index column(const Rotary& rotary, Index head, Index plane, bool second) {
-  const Index half = rotary.head_dim / 2;
+  const Index half = turning(rotary) / 2;
   const bool split = rotary.pairing == RotaryPairing::half_split;
   return head * rotary.head_dim + (split ? plane + (second ? half : 0) : 2 * plane + second);
 }
 
-/// Each plane as a complex number times e^(i position theta^(-2j / head_dim)).
+/// The angle a position: theta^(-2j / n), divided as `linear` or as `llama3` says. The latter as
+/// transformers has it, by wavelengths.
+Long exact_frequency(const Rotary& rotary, Index plane) {
+  const Long f = std::pow(Long(rotary.theta), -2 * Long(plane) / Long(turning(rotary)));
+  const auto& s = rotary.scaling;
+  if (rotary.kind == RotaryKind::linear) return f / Long(s.factor);
+  if (rotary.kind != RotaryKind::llama3) return f;
+  const Long context = Long(s.original_context), wavelength = 2 * std::acos(-Long(1)) / f;
+  if (wavelength < context / Long(s.high_frequency)) return f;
+  if (wavelength > context / Long(s.low_frequency)) return f / Long(s.factor);
+  const Long smooth = (context / wavelength - Long(s.low_frequency)) /
+                      (Long(s.high_frequency) - Long(s.low_frequency));
+  return (1 - smooth) * f / Long(s.factor) + smooth * f;
+}
+
+/// Each plane as a complex number times e^(i position frequency); the rest stays.
 template <class T>
 Matrix<Long> twin(const Rotary& rotary, const Matrix<T>& x, const std::vector<Index>& positions) {
-  Matrix<Long> turned(x.rows(), x.cols());
+  Matrix<Long> turned = x.template cast<Long>();
   for (Index t = 0; t < x.rows(); ++t) {
     for (Index head = 0; head < x.cols() / rotary.head_dim; ++head) {
-      for (Index j = 0; j < rotary.head_dim / 2; ++j) {
-        const Long frequency = std::pow(Long(rotary.theta), -2 * Long(j) / Long(rotary.head_dim));
+      for (Index j = 0; j < turning(rotary) / 2; ++j) {
+        const Long frequency = exact_frequency(rotary, j);
         const Index a = column(rotary, head, j, false), b = column(rotary, head, j, true);
         const auto z =
             std::complex<Long>(x(t, a), x(t, b)) *
@@ -40,13 +61,13 @@ Matrix<Long> twin(const Rotary& rotary, const Matrix<T>& x, const std::vector<In
   return turned;
 }
 
-/// |plane| of each entry, as large as it can be after turning.
+/// |plane| of each entry, as large as it can be after turning; 0 for entries that do not turn.
 template <class T>
 Matrix<double> plane_norms(const Rotary& rotary, const Matrix<T>& x) {
-  Matrix<double> norms(x.rows(), x.cols());
+  Matrix<double> norms = Matrix<double>::Zero(x.rows(), x.cols());
   for (Index t = 0; t < x.rows(); ++t) {
     for (Index head = 0; head < x.cols() / rotary.head_dim; ++head) {
-      for (Index j = 0; j < rotary.head_dim / 2; ++j) {
+      for (Index j = 0; j < turning(rotary) / 2; ++j) {
         const Index a = column(rotary, head, j, false), b = column(rotary, head, j, true);
         norms(t, a) = norms(t, b) =
             std::hypot(static_cast<double>(x(t, a)), static_cast<double>(x(t, b)));
@@ -58,7 +79,8 @@ Matrix<double> plane_norms(const Rotary& rotary, const Matrix<T>& x) {
 
 /// Per unit of a plane's norm: sine and cosine within an ulp and rounded to T, two products and a
 /// sum; and the error of the angle, which is taken in double: the exponent's rounding times ln
-/// theta (below 14), a power within an ulp and the product.
+/// theta (below 14), a power within an ulp and the product; with a scaling, that of the share,
+/// which moves by that of the turns, below 16 beside a range of at least 1, and a division.
 template <class T>
 double turn_allowance(double greatest_position) {
   return 6 * unit<T> + 20 * unit<double> * greatest_position;
@@ -75,6 +97,13 @@ Case some_case(Index tokens) {
   Case drawn;
   drawn.rotary = {2 * *rc::gen::inRange<Index>(1, 9), *magnitude<double>(10, 1e6),
                   *rc::gen::element(RotaryPairing::half_split, RotaryPairing::interleaved)};
+  drawn.rotary.kind = *rc::gen::element(RotaryKind::none, RotaryKind::unscaled, RotaryKind::linear,
+                                        RotaryKind::llama3);
+  drawn.rotary.scaling = {*magnitude<double>(1, 32), 1, *rc::gen::element(2.0, 4.0),
+                          *rc::gen::inRange<Index>(1, 100)};
+  if (*rc::gen::element(false, true)) {
+    drawn.rotary.dim = 2 * *rc::gen::inRange<Index>(1, drawn.rotary.head_dim / 2 + 1);
+  }
   drawn.heads = *rc::gen::inRange<Index>(1, 4);
   const Index greatest = *rc::gen::element<Index>(1, 100, 200000);
   for (Index t = 0; t < tokens; ++t) {
@@ -120,6 +149,47 @@ TEST_CASE("plane j turns by theta^(-2j / head_dim) a position") {
   CHECK(rotary.frequency(0) == 1);
   CHECK(mismatch(rotary.frequency(1), 0.1, 1e-16) == "");
   CHECK(mismatch(rotary.frequency(3), 0.001, 1e-18) == "");
+}
+
+TEST_CASE("a part of each head turns as a head of that size would, and the rest stays") {
+  property("to the last bit", [] {
+    const Index tokens = *size(5);
+    const auto [whole, heads, positions, greatest] = some_case(tokens);
+    const Index size = turning(whole), rest = *rc::gen::inRange<Index>(0, 5);
+    if (size == 0) return;
+    auto small = whole, partial = whole;
+    small.head_dim = size;
+    small.dim = 0;
+    partial.head_dim = size + rest;
+    partial.dim = size;
+    const auto x = *gaussian<double>(tokens, partial.head_dim);
+    const auto y = turned(partial, x, positions);
+    RC_ASSERT(difference(y.leftCols(size),
+                         turned(small, Matrix<double>(x.leftCols(size)), positions)) == "");
+    RC_ASSERT(difference(y.rightCols(rest), x.rightCols(rest)) == "");
+  });
+}
+
+TEST_CASE("without rotary nothing turns, and a head may have an odd size") {
+  const Rotary none{.head_dim = 3, .theta = 100, .kind = RotaryKind::none};
+  Engine engine(1);
+  const auto x = draw_gaussian<double>(engine, 2, 6);
+  CHECK(none.planes() == 0);
+  CHECK(difference(turned(none, x, {5, 9}), x) == "");
+}
+
+TEST_CASE("linear scaling divides all speeds, llama3 those of planes that turn rarely") {
+  Rotary rotary{4, 1e4, RotaryPairing::half_split, RotaryKind::linear, {.factor = 4}};
+  CHECK(rotary.frequency(0) == 0.25);
+  CHECK(mismatch(rotary.frequency(1), 0.0025, 1e-18) == "");
+  // In 16 tokens plane 0 turns 16 / 2 pi = 2.55 times, plane 1 a hundredth of it.
+  rotary.kind = RotaryKind::llama3;
+  rotary.scaling = {4, 1, 2, 16};
+  CHECK(rotary.frequency(0) == 1);
+  CHECK(mismatch(rotary.frequency(1), 0.0025, 1e-18) == "");
+  rotary.scaling.high_frequency = 4;  // plane 0 is (2.55 - 1) / 3 on the way
+  const double share = (8 / std::acos(-1.0) - 1) / 3;
+  CHECK(mismatch(rotary.frequency(0), share + (1 - share) / 4, 1e-15) == "");
 }
 
 TEMPLATE_TEST_CASE("at position 0 nothing turns", "", float, double) {

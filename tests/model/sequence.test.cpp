@@ -1,5 +1,6 @@
 #include "plumb/model/sequence.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 using namespace plumb;
@@ -47,6 +48,34 @@ TEST_CASE("isolating a row that is not there throws") {
   CHECK_THROWS_AS(Sequence{}.isolate(0), index_error);
   CHECK_NOTHROW(sequence.isolate(0));
   CHECK_NOTHROW(sequence.isolate(2));
+}
+
+TEST_CASE("within a window of w, row t sees the last w rows up to itself of those it saw") {
+  const auto sequence = Sequence::causal(6);
+  for (Index window = 1; window <= 8; ++window) {
+    const auto narrow = sequence.within(window);
+    CHECK(narrow.positions == sequence.positions);
+    for (Index t = 0; t < 6; ++t) {
+      CHECK(narrow.keys(t).first == std::max<Index>(0, t - window + 1));
+      CHECK(narrow.keys(t).last == t + 1);
+    }
+  }
+  // What a row sees after itself stays, and so does what it did not see.
+  auto other = sequence;
+  other.visible[3] = {1, 6};
+  other.visible[4] = {4, 5};
+  CHECK(other.within(2).keys(3).first == 2);
+  CHECK(other.within(2).keys(3).last == 6);
+  CHECK(other.within(2).keys(4).first == 4);
+}
+
+TEST_CASE("a window that is not positive, or leaves a row no key, throws") {
+  auto sequence = Sequence::causal(4);
+  CHECK_THROWS_AS(sequence.within(0), shape_error);
+  CHECK_THROWS_AS(sequence.within(-1), shape_error);
+  sequence.visible[3] = {0, 2};
+  CHECK_NOTHROW(sequence.within(3));
+  CHECK_THROWS_WITH(sequence.within(2), "Sequence::within: a window of 2 leaves row 3 no key");
 }
 
 TEST_CASE("a sequence of no tokens is valid for no tokens") {

@@ -83,6 +83,19 @@ TEST_CASE("an unknown config key or family is named") {
   refused(copy.anatomy(), {"config.json", "model_type", "mamba"});
 }
 
+TEST_CASE("info of a family that is not known says why it is not run, and ends with status 0") {
+  const Copy copy;
+  copy.folder.write("config.json", R"({"model_type": "mamba", "hidden_size": 64})");
+  const auto run = run_program("info --model " + copy.folder.path().string());
+  CHECK(run.status == 0);
+  CHECK(run.err.empty());
+  for (const char* part : {"mamba", "64", "57 tensors", "a family plumb does not know"}) {
+    CHECK(run.out.find(part) != std::string::npos);
+  }
+  copy.folder.write("config.json", "{}");
+  refused("info --model " + copy.folder.path().string(), {"config.json", "model_type"});
+}
+
 TEST_CASE("ids outside the vocabulary, and files that hold no ids, are named") {
   const plumb::test::TemporaryDirectory folder;
   const auto ids = folder.write("ids.txt", "0 5 512 7\n");

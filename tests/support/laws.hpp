@@ -1,12 +1,24 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <cmath>
+#include <numbers>
 #include <string>
 #include <unsupported/Eigen/AutoDiff>
 
 #include "plumb/core/errors.hpp"
 #include "plumb/core/linalg.hpp"
 #include "support/close.hpp"
+
+namespace Eigen {
+
+/// What AutoDiff lacks: the derivative of erfc is -2 e^(-z^2) / sqrt(pi).
+inline AutoDiffScalar<VectorXd> erfc(const AutoDiffScalar<VectorXd>& z) {
+  const double slope = -2 * std::numbers::inv_sqrtpi * std::exp(-z.value() * z.value());
+  return {std::erfc(z.value()), z.derivatives() * slope};
+}
+
+}  // namespace Eigen
 
 /// The laws of a block with value, jvp and vjp, in double. Each check returns what is broken, or
 /// nothing: CHECK(broken_derivative(...) == ""). Context is what value takes after x: a Sequence

@@ -131,6 +131,8 @@ TEMPLATE_TEST_CASE("a trace is what the decoder computes, bit for bit", "", floa
                       model.layer(l).value(trace.residual[layer], sequence)));
       const Matrix<TestType> middle = trace.residual[layer] + trace.attention_write[layer];
       CHECK(identical(trace.middle(l), middle));
+      const bool parallel = model.architecture().parallel_residual;
+      CHECK(identical(trace.before_feed_forward(l), parallel ? trace.residual[layer] : middle));
       CHECK(identical(trace.residual[layer + 1],
                       Matrix<TestType>(middle + trace.feed_forward_write[layer])));
     }
@@ -342,4 +344,6 @@ TEMPLATE_TEST_CASE("a trace of what is no text is refused", "", float, double) {
   const auto trace = plumb::trace(model, {0, 1});
   CHECK_THROWS_AS(trace.middle(-1), plumb::index_error);
   CHECK_THROWS_AS(trace.middle(trace.layers()), plumb::index_error);
+  CHECK_THROWS_AS(trace.before_feed_forward(-1), plumb::index_error);
+  CHECK_THROWS_AS(trace.before_feed_forward(trace.layers()), plumb::index_error);
 }

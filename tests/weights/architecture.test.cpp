@@ -55,6 +55,37 @@ TEST_CASE("the default is the layer of Llama") {
   CHECK(a.qk_norm == plumb::QkNorm::none);
   CHECK(a.attention_gate == AttentionGate::none);
   CHECK(a.rotary_pairing == plumb::RotaryPairing::half_split);
+  CHECK(a.final_norm == plumb::NormKind::rms_norm);
+  CHECK(a.stored_gain == plumb::StoredGain::gain);
+  CHECK_FALSE(a.parallel_residual);
+  CHECK(a.feed_forward == plumb::FeedForwardKind::gated);
+  CHECK(a.biases == plumb::Biases{});
+  CHECK(a.rotary == plumb::RotaryKind::unscaled);
+  CHECK_FALSE(a.attention_soft_cap.has_value());
+  CHECK_FALSE(a.logit_soft_cap.has_value());
+  CHECK_FALSE(a.learned_positions);
+  CHECK(a.embedding_scale == 1);
+  CHECK(a.tensors == plumb::TensorLayout::llama);
   CHECK_FALSE(a.tied_head);
   CHECK_FALSE(a.bos_token_id.has_value());
+}
+
+TEST_CASE("a layer has the rotary kind and the window of its own, or those of all") {
+  using plumb::RotaryKind;
+  Architecture a;
+  CHECK(a.rotary_of(3) == RotaryKind::unscaled);
+  CHECK(a.window_of(3) == 0);
+  a.layer_rotary = {RotaryKind::none, RotaryKind::llama3};
+  a.windows = {0, 9};
+  CHECK(a.rotary_of(0) == RotaryKind::none);
+  CHECK(a.rotary_of(1) == RotaryKind::llama3);
+  CHECK(a.window_of(0) == 0);
+  CHECK(a.window_of(1) == 9);
+}
+
+TEST_CASE("a whole head turns unless a part is stated") {
+  auto a = with_heads(1, 1, 10);
+  CHECK(a.rotary_size() == 10);
+  a.rotary_dim = 4;
+  CHECK(a.rotary_size() == 4);
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "support/architectures.hpp"
 #include "support/temporary.hpp"
 
 using nlohmann::json;
@@ -33,6 +34,22 @@ const json kPlumb = [] {
   config["attention_gate"] = "head";
   config["attention_scale"] = 0.3;
   config["rotary_pairing"] = "interleaved";
+  config["final_norm"] = "layer_norm";
+  config["stored_gain"] = "gain_minus_one";
+  config["parallel_residual"] = true;
+  config["attention_soft_cap"] = 1.5;
+  config["logit_soft_cap"] = 2.5;
+  config["windows"] = {0, 3, 4};
+  config["feed_forward"] = "plain";
+  config["biases"] = {{"query", true}, {"down", true}};
+  config["rotary"] = "linear";
+  config["layer_rotary"] = {"none", "llama3", "unscaled"};
+  config["rotary_scaling"] = {
+      {"factor", 8.0}, {"low_frequency", 2.0}, {"high_frequency", 3.0}, {"original_context", 64}};
+  config["rotary_dim"] = 6;
+  config["learned_positions"] = true;
+  config["embedding_scale"] = 0.5;
+  config["tensor_layout"] = "phi3";
   return config;
 }();
 
@@ -55,29 +72,10 @@ json without(json config, const std::string& key) {
   return config;
 }
 
-/// What differs, or nothing.
+/// Empty when both say the same, or else what each says.
 std::string difference(const Architecture& a, const Architecture& b) {
-  if (a.family != b.family) return "family";
-  if (a.layers != b.layers) return "layers";
-  if (a.hidden_size != b.hidden_size) return "hidden_size";
-  if (a.feed_forward_size != b.feed_forward_size) return "feed_forward_size";
-  if (a.heads != b.heads) return "heads";
-  if (a.kv_heads != b.kv_heads) return "kv_heads";
-  if (a.head_dim != b.head_dim) return "head_dim";
-  if (a.vocab_size != b.vocab_size) return "vocab_size";
-  if (a.context_length != b.context_length) return "context_length";
-  if (a.pre_norm != b.pre_norm) return "pre_norm";
-  if (a.post_norm != b.post_norm) return "post_norm";
-  if (a.norm_eps != b.norm_eps) return "norm_eps";
-  if (a.qk_norm != b.qk_norm) return "qk_norm";
-  if (a.attention_gate != b.attention_gate) return "attention_gate";
-  if (a.attention_scale != b.attention_scale) return "attention_scale";
-  if (a.activation != b.activation) return "activation";
-  if (a.rotary_theta != b.rotary_theta) return "rotary_theta";
-  if (a.rotary_pairing != b.rotary_pairing) return "rotary_pairing";
-  if (a.tied_head != b.tied_head) return "tied_head";
-  if (a.bos_token_id != b.bos_token_id) return "bos_token_id";
-  return {};
+  if (a == b) return {};
+  return a.family + plumb::to_config(a).dump() + " and " + b.family + plumb::to_config(b).dump();
 }
 
 const std::vector<std::string> kSizes = {
@@ -91,16 +89,9 @@ const std::vector<std::string> kRequired = {
 /// Sizes that satisfy each other, and every option.
 rc::Gen<Architecture> architectures() {
   return rc::gen::exec([] {
-    using rc::gen::element;
     const auto size = [] { return static_cast<Index>(*rc::gen::inRange(1, 5000)); };
-    const auto number = [] {
-      return std::ldexp(
-          1.0 + *rc::gen::inRange(0, 1 << 20) * 0x1p-20 + *rc::gen::inRange(0, 8) * 0x1p-52,
-          *rc::gen::inRange(-60, 30));
-    };
     Architecture a;
-    a.family = "plumb";
-    a.layers = size();
+    a.layers = *rc::gen::inRange<Index>(1, 50);
     a.hidden_size = size();
     a.feed_forward_size = size();
     a.kv_heads = size();
@@ -108,20 +99,7 @@ rc::Gen<Architecture> architectures() {
     a.head_dim = 2 * size();
     a.vocab_size = size();
     a.context_length = size();
-    a.pre_norm =
-        *element(plumb::NormKind::none, plumb::NormKind::rms_norm, plumb::NormKind::dynamic_tanh);
-    a.post_norm = *element(plumb::NormKind::none, plumb::NormKind::rms_norm);
-    a.norm_eps = number();
-    a.qk_norm = *element(plumb::QkNorm::none, plumb::QkNorm::per_head, plumb::QkNorm::all_heads);
-    a.attention_gate = *element(plumb::AttentionGate::none, plumb::AttentionGate::channel,
-                                plumb::AttentionGate::head, plumb::AttentionGate::token);
-    a.attention_scale = number();
-    a.rotary_theta = number();
-    a.rotary_pairing =
-        *element(plumb::RotaryPairing::half_split, plumb::RotaryPairing::interleaved);
-    a.tied_head = *element(false, true);
-    if (*element(false, true)) a.bos_token_id = *rc::gen::inRange<Index>(0, a.vocab_size);
-    return a;
+    return plumb::test::some_architecture(a);
   });
 }
 
@@ -164,6 +142,22 @@ TEST_CASE("a plumb configuration is read with every option") {
   CHECK(a.attention_scale == 0.3);
   CHECK(a.rotary_pairing == plumb::RotaryPairing::interleaved);
   CHECK(a.head_dim == 10);
+  CHECK(a.final_norm == plumb::NormKind::layer_norm);
+  CHECK(a.stored_gain == plumb::StoredGain::gain_minus_one);
+  CHECK(a.parallel_residual);
+  CHECK(a.attention_soft_cap == 1.5);
+  CHECK(a.logit_soft_cap == 2.5);
+  CHECK(a.windows == std::vector<Index>{0, 3, 4});
+  CHECK(a.window_of(1) == 3);
+  CHECK(a.feed_forward == plumb::FeedForwardKind::plain);
+  CHECK(a.biases == plumb::Biases{.query = true, .down = true});
+  CHECK(a.rotary == plumb::RotaryKind::linear);
+  CHECK(a.rotary_of(1) == plumb::RotaryKind::llama3);
+  CHECK(a.rotary_scaling == plumb::RotaryScaling{8, 2, 3, 64});
+  CHECK(a.rotary_size() == 6);
+  CHECK(a.learned_positions);
+  CHECK(a.embedding_scale == 0.5);
+  CHECK(a.tensors == plumb::TensorLayout::phi3);
 }
 
 TEST_CASE("every spelling of an option is read") {
@@ -263,8 +257,8 @@ TEST_CASE("a configuration that is no object is refused") {
 }
 
 TEST_CASE("a family that is not known is refused by name") {
-  CHECK(fault(with(kLlama, "model_type", "gpt2")) ==
-        "'model_type' is 'gpt2', a family plumb does not know");
+  CHECK(fault(with(kLlama, "model_type", "mamba")) ==
+        "'model_type' is 'mamba', a family plumb does not know");
   CHECK(fault(with(kLlama, "model_type", "Llama")) ==
         "'model_type' is 'Llama', a family plumb does not know");
   CHECK(fault(with(kLlama, "model_type", 1)) == "'model_type' is no string");
@@ -283,9 +277,9 @@ TEST_CASE("a key that is not known is refused by name") {
     CHECK(fault(with(config, "rope_parameters", {{"rope_theta", 1.0}, {"factor", 8.0}})) ==
           "'rope_parameters.factor'" + fault_of);
   }
-  for (const auto* key : {"pre_norm", "post_norm", "qk_norm", "attention_gate", "attention_scale",
-                          "rotary_pairing"}) {
-    CHECK(fault(with(kLlama, key, kPlumb[key])) == "'" + std::string(key) + "'" + fault_of);
+  for (const auto& [key, value] : kPlumb.items()) {
+    if (kLlama.contains(key)) continue;
+    CHECK(fault(with(kLlama, key, value)) == "'" + key + "'" + fault_of);
   }
 }
 
@@ -331,19 +325,27 @@ TEST_CASE("a flag that is neither true nor false is refused with its value") {
   }
 }
 
-TEST_CASE("biases are refused in llama, and not known in plumb") {
+TEST_CASE("biases of llama are read, and have other names in plumb") {
+  CHECK(read(kLlama).biases == plumb::Biases{});
+  CHECK(read(with(kLlama, "attention_bias", false)).biases == plumb::Biases{});
+  CHECK(read(with(kLlama, "attention_bias", true)).biases ==
+        plumb::Biases{.query = true, .key = true, .value = true, .output = true});
+  CHECK(read(with(kLlama, "mlp_bias", true)).biases ==
+        plumb::Biases{.gate = true, .up = true, .down = true});
   for (const std::string key : {"attention_bias", "mlp_bias"}) {
-    CHECK(difference(read(with(kLlama, key, false)), read(kLlama)) == "");
-    CHECK(fault(with(kLlama, key, true)) == "'" + key + "' is true; biases are not supported");
     CHECK_THAT(fault(with(kPlumb, key, true)), Catch::Matchers::StartsWith("'" + key + "'"));
   }
+  CHECK(fault(with(kPlumb, "biases", {{"query", 1}})) == "'biases.query' is 1, expected a flag");
+  CHECK_THAT(fault(with(kPlumb, "biases", {{"head", true}})),
+             Catch::Matchers::StartsWith("'biases.head' is not known"));
 }
 
 TEST_CASE("an option with another spelling is refused with those that are known") {
-  CHECK(fault(with(kLlama, "hidden_act", "relu")) ==
-        "'hidden_act' is 'relu', expected one of: silu");
-  CHECK(fault(with(kPlumb, "pre_norm", "layer_norm")) ==
-        "'pre_norm' is 'layer_norm', expected one of: none, rms_norm, dynamic_tanh");
+  CHECK(fault(with(kLlama, "hidden_act", "quick_gelu")) ==
+        "'hidden_act' is 'quick_gelu', expected one of: silu, gelu, gelu_tanh, relu, swish, "
+        "gelu_new, gelu_pytorch_tanh, gelu_fast");
+  CHECK(fault(with(kPlumb, "pre_norm", "batch_norm")) ==
+        "'pre_norm' is 'batch_norm', expected one of: none, rms_norm, layer_norm, dynamic_tanh");
   CHECK(fault(with(kPlumb, "qk_norm", "")) ==
         "'qk_norm' is '', expected one of: none, per_head, all_heads");
   CHECK(fault(with(kPlumb, "attention_gate", "Head")) ==
@@ -351,7 +353,7 @@ TEST_CASE("an option with another spelling is refused with those that are known"
   CHECK(fault(with(kPlumb, "rotary_pairing", "half")) ==
         "'rotary_pairing' is 'half', expected one of: half_split, interleaved");
   CHECK(fault(with(kPlumb, "post_norm", "dynamic_tanh")) ==
-        "'post_norm' is 'dynamic_tanh', expected 'none' or 'rms_norm'");
+        "'post_norm' is 'dynamic_tanh', expected 'none', 'rms_norm' or 'layer_norm'");
   for (const auto* key :
        {"hidden_act", "pre_norm", "post_norm", "qk_norm", "attention_gate", "rotary_pairing"}) {
     for (const auto& value : {json(1), json(true), json({"none"})}) {
@@ -360,20 +362,113 @@ TEST_CASE("an option with another spelling is refused with those that are known"
   }
 }
 
-TEST_CASE("rotary that is scaled or malformed is refused") {
+TEST_CASE("rotary that is scaled is read in either spelling") {
+  using plumb::RotaryKind;
+  const auto old = without(kLlama, "rope_parameters");
+  const json linear = {{"factor", 4.0}};
+  const json llama3 = {{"factor", 8.0},
+                       {"low_freq_factor", 1.0},
+                       {"high_freq_factor", 4.0},
+                       {"original_max_position_embeddings", 16}};
+  const auto check = [](const Architecture& a, RotaryKind kind, double theta,
+                        const plumb::RotaryScaling& scaling) {
+    CHECK(a.rotary == kind);
+    CHECK(a.rotary_theta == theta);
+    CHECK(a.rotary_scaling == scaling);
+  };
+  const plumb::RotaryScaling by_four{.factor = 4}, by_eight{8, 1, 4, 16};
+  for (const auto* type : {"type", "rope_type"}) {
+    const auto spelled = [&](json scaling, const char* kind) {
+      scaling[type] = kind;
+      return with(with(old, "rope_theta", 77), "rope_scaling", scaling);
+    };
+    check(read(spelled(linear, "linear")), RotaryKind::linear, 77, by_four);
+    check(read(spelled(llama3, "llama3")), RotaryKind::llama3, 77, by_eight);
+    check(read(spelled({}, "default")), RotaryKind::unscaled, 77, {});
+  }
+  auto parameters = llama3;
+  parameters["rope_type"] = "llama3";
+  parameters["rope_theta"] = 5;
+  check(read(with(kLlama, "rope_parameters", parameters)), RotaryKind::llama3, 5, by_eight);
+}
+
+TEST_CASE("rotary that is malformed, or none of ours, is refused") {
   const auto rotary = [](const char* text) {
     return fault(with(kLlama, "rope_parameters", json::parse(text)));
   };
-  CHECK(rotary(R"({"rope_type": "llama3"})") ==
-        "'rope_parameters.rope_type' is 'llama3', expected 'default'");
+  CHECK(rotary(R"({"rope_type": "yarn"})") ==
+        "'rope_parameters.rope_type' is 'yarn', expected one of: default, linear, llama3");
+  CHECK(rotary(R"({"rope_type": "llama3"})") == "'rope_parameters.factor' is missing");
+  CHECK(rotary(R"({"rope_type": "linear", "factor": 0})") ==
+        "'rope_parameters.factor' is 0, expected a number above zero");
+  CHECK(rotary(R"({"rope_type": "llama3", "factor": 8, "low_freq_factor": 4,
+                   "high_freq_factor": 4, "original_max_position_embeddings": 9})") ==
+        "'rope_parameters.high_freq_factor' is not above low_freq_factor");
   CHECK(rotary(R"({"rope_type": 1})") == "'rope_parameters.rope_type' is no string");
   for (const auto* text : {"1", "[]", "\"default\"", "true"}) {
     CHECK(rotary(text) == "'rope_parameters' is no JSON object");
   }
-  CHECK(fault(with(kLlama, "rope_scaling", {{"type", "linear"}})) ==
-        "'rope_scaling' is not supported");
+  const auto old = without(kLlama, "rope_parameters");
+  CHECK(fault(with(old, "rope_scaling", {{"type", "dynamic"}})) ==
+        "'rope_scaling.type' is 'dynamic', expected one of: default, linear, llama3");
+  CHECK(fault(with(old, "rope_scaling", {{"type", "linear"}, {"beta", 2}, {"factor", 2}})) ==
+        "'rope_scaling.beta' is not known to plumb, and it may change the mathematics");
   // Two spellings at once could disagree.
   CHECK_THAT(fault(with(kLlama, "rope_theta", 500.5)), Catch::Matchers::StartsWith("'rope_theta'"));
+  CHECK_THAT(fault(with(kLlama, "rope_scaling", {{"type", "linear"}, {"factor", 2}})),
+             Catch::Matchers::StartsWith("'rope_scaling'"));
+}
+
+TEST_CASE("options of plumb that do not fit each other are refused") {
+  CHECK(fault(with(kPlumb, "windows", {1, 2})) == "'windows' is no list of 3 entries");
+  CHECK(fault(with(kPlumb, "windows", {1, 2, -1})) ==
+        "'windows' holds -1, expected whole numbers of at least 0");
+  CHECK(fault(with(kPlumb, "layer_rotary", {"none", "none", 1})) ==
+        "'layer_rotary' holds 1, expected strings");
+  CHECK(fault(with(kPlumb, "layer_rotary", {"none", "none", "yarn"})) ==
+        "'layer_rotary' holds 'yarn', expected one of: none, unscaled, linear, llama3");
+  CHECK(fault(with(kPlumb, "rotary_dim", 12)) == "'rotary_dim' is above head_dim");
+  CHECK(fault(with(kPlumb, "rotary_dim", 5)) == "'rotary_dim' is odd; rotary planes need pairs");
+  CHECK(fault(with(kPlumb, "tensor_layout", "gpt_neox")) ==
+        "'tensor_layout' is 'gpt_neox', which has a key head for each query head");
+  CHECK(fault(with(kPlumb, "rotary_scaling", {{"factor", 1}})) ==
+        "'rotary_scaling.low_frequency' is missing");
+  CHECK(
+      fault(with(
+          kPlumb, "rotary_scaling",
+          {{"factor", 1}, {"low_frequency", 2}, {"high_frequency", 2}, {"original_context", 1}})) ==
+      "'rotary_scaling' has a high_frequency that is not above low_frequency");
+  // Where nothing turns, nothing needs pairs.
+  auto still = without(with(with(kPlumb, "head_dim", 7), "rotary", "none"), "layer_rotary");
+  still.erase("rotary_dim");
+  CHECK(read(still).head_dim == 7);
+}
+
+TEST_CASE("what plumb lacks is told from what is wrong") {
+  const auto thrown = [](const json& config) -> std::string {
+    try {
+      read(config);
+    } catch (const plumb::unsupported_error&) {
+      return "unsupported";
+    } catch (const plumb::load_error&) {
+      return "wrong";
+    }
+    return "read";
+  };
+  CHECK(thrown(with(kLlama, "model_type", "mamba")) == "unsupported");
+  CHECK(thrown(with(kLlama, "logit_scale", 2)) == "unsupported");
+  CHECK(thrown(with(kLlama, "hidden_act", "tanh")) == "unsupported");
+  CHECK(thrown(with(kLlama, "rope_parameters", {{"rope_type", "yarn"}})) == "unsupported");
+  CHECK(thrown(with(kLlama, "is_encoder_decoder", true)) == "unsupported");
+  CHECK(thrown(with(kLlama, "hidden_size", 0)) == "wrong");
+  CHECK(thrown(without(kLlama, "vocab_size")) == "wrong");
+  CHECK(thrown(json::array()) == "wrong");
+}
+
+TEST_CASE("more layers than any model has are refused before anything is made for each") {
+  const auto many = plumb::kLayerLimit + 1;
+  CHECK(fault(with(kLlama, "num_hidden_layers", many)) ==
+        "'num_hidden_layers' is over " + std::to_string(plumb::kLayerLimit));
 }
 
 TEST_CASE("heads that do not fit each other are refused") {
@@ -414,25 +509,6 @@ TEST_CASE("a configuration is read from its file, and faults name it") {
   auto twice = kPlumb.dump();
   twice.insert(1, "\"qk_norm\": \"none\",");
   CHECK(file_fault(folder.write("c.json", twice)) == "JSON key \"qk_norm\" appears twice");
-}
-
-// ---- Reading one object key by key
-// ---------------------------------------------------------------
-
-TEST_CASE("an object refuses what was not asked for, and only that") {
-  const auto object = json::parse(R"({"a": 1, "b": 2, "c": {"d": 3}})");
-  plumb::ConfigObject config("file", "", object);
-  CHECK(config.has("a"));
-  CHECK_FALSE(config.has("z"));
-  config.ignore({"b", "y"});
-  CHECK_THROWS_WITH(config.finish(), Catch::Matchers::StartsWith("file: 'c'"));
-  auto inner = config.object("c");
-  CHECK_NOTHROW(config.finish());
-  CHECK_THROWS_WITH(inner.finish(), Catch::Matchers::StartsWith("file: 'c.d'"));
-  CHECK(inner.count("d", 3) == 3);
-  CHECK_NOTHROW(inner.finish());
-  CHECK_THROWS_WITH(inner.count("d", 4), "file: 'c.d' is 3, expected a whole number of at least 4");
-  CHECK_THROWS_WITH(inner.positive("e"), "file: 'c.e' is missing");
 }
 
 // ---- Writing

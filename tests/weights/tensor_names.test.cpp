@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "plumb/weights/config.hpp"
-#include "plumb/weights/safetensors.hpp"
+#include "plumb/weights/shards.hpp"
 
 namespace fs = std::filesystem;
 using plumb::Architecture;
@@ -161,6 +161,132 @@ TEST_CASE("an attention gate has a row for each opening") {
   }
 }
 
+TEST_CASE("LayerNorm has a bias beside each gain") {
+  auto a = one_layer();
+  a.pre_norm = a.final_norm = NormKind::layer_norm;
+  check_shapes(a, plain_with([](Shapes& s, const std::string& layer) {
+                 s[layer + "input_layernorm.bias"] = {10};
+                 s[layer + "post_attention_layernorm.bias"] = {10};
+                 s["model.norm.bias"] = {10};
+               }));
+}
+
+TEST_CASE("each bias is a tensor beside its weight") {
+  auto a = one_layer();
+  a.biases = {true, true, true, true, true, true, true};
+  check_shapes(a, plain_with([](Shapes& s, const std::string& layer) {
+                 s[layer + "self_attn.q_proj.bias"] = {24};
+                 s[layer + "self_attn.k_proj.bias"] = {12};
+                 s[layer + "self_attn.v_proj.bias"] = {12};
+                 s[layer + "self_attn.o_proj.bias"] = {10};
+                 s[layer + "mlp.gate_proj.bias"] = {20};
+                 s[layer + "mlp.up_proj.bias"] = {20};
+                 s[layer + "mlp.down_proj.bias"] = {10};
+               }));
+  a.biases = {.value = true};
+  check_shapes(a, plain_with([](Shapes& s, const std::string& layer) {
+                 s[layer + "self_attn.v_proj.bias"] = {12};
+               }));
+}
+
+TEST_CASE("a plain feed-forward has no gate, and learned positions are a table") {
+  auto a = one_layer();
+  a.feed_forward = plumb::FeedForwardKind::plain;
+  a.learned_positions = true;
+  a.context_length = 33;
+  check_shapes(a, plain_with([](Shapes& s, const std::string& layer) {
+                 s.erase(layer + "mlp.gate_proj.weight");
+                 s["model.embed_positions.weight"] = {33, 10};
+               }));
+  CHECK_FALSE(plumb::layer_names(a, 0).gate.present());
+}
+
+TEST_CASE("phi3 fuses queries, keys and values, and gate and up, in rows") {
+  auto a = one_layer();
+  a.tensors = plumb::TensorLayout::phi3;
+  a.biases = {.query = true};
+  check_shapes(a, plain_with([](Shapes& s, const std::string& layer) {
+                 for (const auto* word : {"q", "k", "v"}) {
+                   s.erase(layer + "self_attn." + word + "_proj.weight");
+                 }
+                 s.erase(layer + "mlp.gate_proj.weight");
+                 s.erase(layer + "mlp.up_proj.weight");
+                 s[layer + "self_attn.qkv_proj.weight"] = {48, 10};
+                 s[layer + "self_attn.qkv_proj.bias"] = {48};
+                 s[layer + "mlp.gate_up_proj.weight"] = {40, 10};
+               }));
+  const auto names = plumb::layer_names(a, 0);
+  CHECK(names.query.rows[0] == 0);
+  CHECK(names.key.rows[0] == 24);
+  CHECK(names.value.rows[0] == 36);
+  CHECK(names.value.rows[11] == 47);
+  CHECK(names.up.rows[0] == 20);
+  a.feed_forward = plumb::FeedForwardKind::plain;
+  CHECK(plumb::layer_names(a, 0).up.shape == std::vector<Index>{20, 10});
+}
+
+TEST_CASE("gpt2 stores (in, out), and gpt_neox queries, keys and values of each head in turn") {
+  auto a = one_layer();
+  a.tensors = plumb::TensorLayout::gpt2;
+  auto names = plumb::layer_names(a, 0);
+  CHECK(names.query.tensor == "transformer.h.0.attn.c_attn.weight");
+  CHECK(names.query.shape == std::vector<Index>{10, 48});
+  CHECK(names.query.transposed);
+  CHECK(names.down.shape == std::vector<Index>{20, 10});
+  CHECK(names.query_bias.shape == std::vector<Index>{48});
+  CHECK(plumb::model_names(a).positions == "transformer.wpe.weight");
+
+  a.tensors = plumb::TensorLayout::gpt_neox;
+  a.kv_heads = 4;
+  a.biases = {.key = true};
+  names = plumb::layer_names(a, 0);
+  CHECK(names.key.shape == std::vector<Index>{72, 10});
+  CHECK(names.key.rows.size() == 24);
+  CHECK(names.key.rows[0] == 6);       // after the queries of head 0
+  CHECK(names.key.rows[6] == 18 + 6);  // head 1 begins 3 * 6 rows later
+  CHECK(names.value.rows[23] == 71);
+  CHECK(names.key_bias.rows[6] == 24);
+  CHECK(names.key_bias.tensor == "gpt_neox.layers.0.attention.query_key_value.bias");
+  CHECK(plumb::model_names(a).head == "embed_out.weight");
+}
+
+TEST_CASE("the parts of fused tensors are all of them, and none is there twice") {
+  for (const auto layout :
+       {plumb::TensorLayout::phi3, plumb::TensorLayout::gpt2, plumb::TensorLayout::gpt_neox}) {
+    auto a = one_layer();
+    a.kv_heads = a.heads;
+    a.tensors = layout;
+    const auto names = plumb::layer_names(a, 0);
+    std::map<std::string, std::map<Index, int>> used;
+    for (const auto* weight : {&names.query, &names.key, &names.value, &names.gate, &names.up}) {
+      for (Index i = 0; i < weight->rows.size(); ++i) ++used[weight->tensor][weight->rows[i]];
+    }
+    for (const auto& [name, shape] : plumb::tensor_shapes(a)) {
+      if (!used.contains(name)) continue;
+      const Index rows = names.query.transposed ? shape[1] : shape[0];
+      CHECK(static_cast<Index>(used[name].size()) == rows);
+      for (const auto& [row, times] : used[name]) CHECK(times == 1);
+    }
+  }
+}
+
+TEST_CASE("what follows from the configuration is superfluous in the layouts that store it") {
+  Architecture a = one_layer();
+  CHECK(plumb::is_superfluous(a, "model.layers.0.self_attn.rotary_emb.inv_freq"));
+  CHECK_FALSE(plumb::is_superfluous(a, "lm_head.weight"));
+  CHECK_FALSE(plumb::is_superfluous(a, "h.0.attn.bias"));
+  a.tied_head = true;
+  CHECK(plumb::is_superfluous(a, "lm_head.weight"));
+  a.tensors = plumb::TensorLayout::gpt2;
+  CHECK(plumb::is_superfluous(a, "transformer.h.0.attn.bias"));
+  CHECK(plumb::is_superfluous(a, "transformer.h.0.attn.masked_bias"));
+  CHECK_FALSE(plumb::is_superfluous(a, "transformer.h.0.attn.c_attn.bias"));
+  a.tensors = plumb::TensorLayout::gpt_neox;
+  CHECK(plumb::is_superfluous(a, "gpt_neox.layers.0.attention.bias"));
+  CHECK(plumb::is_superfluous(a, "gpt_neox.layers.0.attention.masked_bias"));
+  CHECK_FALSE(plumb::is_superfluous(a, "gpt_neox.layers.0.attention.dense.bias"));
+}
+
 TEST_CASE("each layer has tensors of its own") {
   auto a = one_layer();
   a.layers = 12;
@@ -178,13 +304,12 @@ TEST_CASE("the fixtures, which others named, hold these tensors and no others") 
       if (!entry.is_directory()) continue;
       INFO(entry.path().filename());
       Shapes stored;
-      for (const auto& [name, tensor] :
-           plumb::read_safetensors(entry.path() / "model.safetensors")) {
+      for (const auto& [name, tensor] : plumb::read_weights(entry.path())) {
         stored[name] = tensor.shape;
       }
       check_shapes(plumb::read_architecture(entry.path() / "config.json"), stored);
       ++compared;
     }
   }
-  CHECK(compared == 11);
+  CHECK(compared == 34);
 }

@@ -27,6 +27,11 @@ struct load_error : std::runtime_error {
       : std::runtime_error(std::string(file) + ": " + std::string(fault)) {}
 };
 
+/// A file is sound, but asks for mathematics that plumb does not have.
+struct unsupported_error : load_error {
+  using load_error::load_error;
+};
+
 /// Throws shape_error unless got == want.
 inline void require_size(std::string_view function, std::string_view argument, Eigen::Index got,
                          Eigen::Index want) {

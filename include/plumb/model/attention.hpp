@@ -1,12 +1,16 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <optional>
+#include <utility>
 
 #include "plumb/core/errors.hpp"
 #include "plumb/core/linalg.hpp"
 #include "plumb/core/parallel.hpp"
 #include "plumb/kernels/reference.hpp"
+#include "plumb/model/affine.hpp"
 #include "plumb/model/gate.hpp"
 #include "plumb/model/norm.hpp"
 #include "plumb/model/rotary.hpp"
@@ -54,10 +58,12 @@ struct HeadNorm {
   }
 };
 
-/// Grouped-query attention with rotary positions, optional qk-norm and optional gate.
-///   q, k, v = x W_Q', x W_K', x W_V'; q, k normalised, then rotated
-///   A = softmax(scale q_h k_kv(h)') over the keys that the sequence lets a query see
-///   write = (gate .* [A_h v_kv(h)]_h) W_O'         kv(h) = floor(h kv_heads / heads)
+/// Grouped-query attention with rotary positions, optional biases, qk-norm, soft cap, window, gate.
+///   q, k, v = x W_Q' + b_Q, x W_K' + b_K, x W_V' + b_V; q, k normalised, then rotated
+///   l = scale q_h k_kv(h)'; with a soft cap c: l = c tanh(scale q_h k_kv(h)' / c)
+///   A = softmax(l) over the keys that the sequence lets a query see; with a window, over those
+///       among them that stand in rows (t - window, t]
+///   write = (gate .* [A_h v_kv(h)]_h) W_O' + b_O   kv(h) = floor(h kv_heads / heads)
 /// x (tokens, hidden) is what the block reads, after its norm.
 ///   value(x, sequence)       the write
 ///   jvp(x, dx, sequence)     its derivative along dx
@@ -78,6 +84,12 @@ struct Attention {
   HeadNorm<T> key_norm;
   Rotary rotary;
   Gate<T> gate;
+  Vector<T> query_bias;   ///< b_Q (heads * head_dim); empty where there is none, as the next three
+  Vector<T> key_bias;     ///< b_K (kv_heads * head_dim)
+  Vector<T> value_bias;   ///< b_V (kv_heads * head_dim)
+  Vector<T> output_bias;  ///< b_O (hidden)
+  std::optional<double> soft_cap;  ///< > 0
+  Index window = 0;                ///< 0: none
 
   Index kv_head(Index head) const { return head * kv_heads / heads; }
 
@@ -85,16 +97,16 @@ struct Attention {
   Matrix<T> value(const MatrixRef<T>& x, const Sequence& sequence, Tap&& tap = {},
                   Index layer = 0) const {
     require_size("Attention::value", "channels of x", x.cols(), query.cols());
-    sequence.validate(x.rows());
-    const auto read = project(x, sequence, tap, layer);
-    Matrix<T> mixed = mix(read, sequence, tap, layer);
+    const Sequence seen = visible(sequence, x.rows());
+    const auto read = project(x, seen, tap, layer);
+    Matrix<T> mixed = mix(read, seen, tap, layer);
     offer(tap, layer, site::head_outputs{}, mixed);
     if (gate.present()) {
       Matrix<T> openings = gate.value(x);
       offer(tap, layer, site::gate{}, openings);
       mixed = gate.apply(openings, mixed);
     }
-    return Kernels::template product<T>(mixed, output);
+    return affine<T>("Attention: output", mixed, output, output_bias);
   }
 
   Matrix<T> jvp(const MatrixRef<T>& x, const MatrixRef<T>& dx, const Sequence& sequence) const;
@@ -113,7 +125,13 @@ struct Attention {
             query_norm.template cast<S>(),
             key_norm.template cast<S>(),
             rotary,
-            gate.template cast<S>()};
+            gate.template cast<S>(),
+            query_bias.template cast<S>(),
+            key_bias.template cast<S>(),
+            value_bias.template cast<S>(),
+            output_bias.template cast<S>(),
+            soft_cap,
+            window};
   }
 
  private:
@@ -135,6 +153,19 @@ struct Attention {
   static constexpr bool taps_maps =
       detail::taps_site<Tap, site::logits, T> || detail::taps_site<Tap, site::weights, T>;
 
+  /// What the rows see of the sequence.
+  Sequence visible(const Sequence& sequence, Index rows) const {
+    sequence.validate(rows);
+    return window > 0 ? sequence.within(window) : sequence;
+  }
+
+  Matrix<T> queries(const MatrixRef<T>& x) const {
+    return affine("Attention: queries", x, query, query_bias);
+  }
+  Matrix<T> keys(const MatrixRef<T>& x) const {
+    return affine("Attention: keys", x, key, key_bias);
+  }
+
   auto head_columns(const Matrix<T>& m, Index head) const {
     return m.middleCols(head * head_dim, head_dim);
   }
@@ -145,8 +176,7 @@ struct Attention {
   template <class Tap>
   Read project(const MatrixRef<T>& x, const Sequence& sequence, Tap& tap, Index layer) const {
     using enum site::Stage;
-    Read read{Kernels::template product<T>(x, query), Kernels::template product<T>(x, key),
-              Kernels::template product<T>(x, values)};
+    Read read{queries(x), keys(x), affine("Attention: values", x, values, value_bias)};
     offer(tap, layer, site::queries{projected}, read.q);
     offer(tap, layer, site::keys{projected}, read.k);
     offer(tap, layer, site::values{}, read.v);
@@ -172,13 +202,32 @@ struct Attention {
     }
   }
 
-  template <class Tap>
-  Matrix<T> weights(const Read& read, const Strip& strip, const Sequence& sequence, Tap& tap,
-                    Index layer) const {
-    Matrix<T> a(strip.rows, strip.keys);
-    a.noalias() = head_columns(read.q, strip.head).middleRows(strip.first, strip.rows) *
+  /// Logits of one strip, capped, also where a query does not see the key.
+  Matrix<T> logits(const Read& read, const Strip& strip) const {
+    Matrix<T> l(strip.rows, strip.keys);
+    l.noalias() = head_columns(read.q, strip.head).middleRows(strip.first, strip.rows) *
                   head_columns(read.k, kv_head(strip.head)).topRows(strip.keys).transpose();
-    a *= static_cast<T>(scale);
+    l *= static_cast<T>(scale);
+    if (soft_cap) {
+      const T cap = static_cast<T>(*soft_cap);
+      l = l.unaryExpr([cap](const T& logit) -> T {
+        using std::tanh;
+        return cap * tanh(T(logit / cap));
+      });
+    }
+    return l;
+  }
+
+  /// d logits / d (scale q k'), in place: times 1 - (l / cap)^2 of the capped logits l.
+  void multiply_cap_slope(Matrix<T>& d, const Matrix<T>& l) const {
+    if (!soft_cap) return;
+    const T cap = static_cast<T>(*soft_cap);
+    d.array() *= T(1) - (l.array() / cap).square();
+  }
+
+  template <class Tap>
+  Matrix<T> weights(Matrix<T> a, const Strip& strip, const Sequence& sequence, Tap& tap,
+                    Index layer) const {
     cover(a, strip, sequence, T(-std::numeric_limits<double>::infinity()));
     offer(tap, layer, site::logits{strip.head, strip.first}, a);
     for (Index i = 0; i < strip.rows; ++i) {
@@ -204,7 +253,7 @@ struct Attention {
     Matrix<T> mixed(read.q.rows(), read.q.cols());
     const auto one_head = [&](Index head) {
       for_each_strip(head, sequence, [&](const Strip& strip) {
-        const Matrix<T> a = weights(read, strip, sequence, tap, layer);
+        const Matrix<T> a = weights(logits(read, strip), strip, sequence, tap, layer);
         head_columns(mixed, head).middleRows(strip.first, strip.rows).noalias() =
             a * head_columns(read.v, kv_head(head)).topRows(strip.keys);
       });
@@ -236,12 +285,11 @@ Matrix<T> Attention<T>::jvp(const MatrixRef<T>& x, const MatrixRef<T>& dx,
   require_size("Attention::jvp", "rows", dx.rows(), x.rows());
   require_size("Attention::jvp", "channels of x", x.cols(), query.cols());
   require_size("Attention::jvp", "channels of dx", dx.cols(), query.cols());
-  sequence.validate(x.rows());
+  const Sequence seen = visible(sequence, x.rows());
   NoTap no_tap;
-  const Read read = project(x, sequence, no_tap, 0);
-  Read d{query_norm.jvp(Kernels::template product<T>(x, query),
-                        Kernels::template product<T>(dx, query)),
-         key_norm.jvp(Kernels::template product<T>(x, key), Kernels::template product<T>(dx, key)),
+  const Read read = project(x, seen, no_tap, 0);
+  Read d{query_norm.jvp(queries(x), Kernels::template product<T>(dx, query)),
+         key_norm.jvp(keys(x), Kernels::template product<T>(dx, key)),
          Kernels::template product<T>(dx, values)};
   rotary.apply(d.q, sequence.positions);
   rotary.apply(d.k, sequence.positions);
@@ -250,17 +298,19 @@ Matrix<T> Attention<T>::jvp(const MatrixRef<T>& x, const MatrixRef<T>& dx,
   Matrix<T> dmixed(x.rows(), heads * head_dim);
   parallel_for(heads, [&](Index head) {
     const Index kv = kv_head(head);
-    for_each_strip(head, sequence, [&](const Strip& strip) {
+    for_each_strip(head, seen, [&](const Strip& strip) {
       const auto queries_of = [&](const Matrix<T>& m) {
         return head_columns(m, head).middleRows(strip.first, strip.rows);
       };
       const auto keys_of = [&](const Matrix<T>& m) {
         return head_columns(m, kv).topRows(strip.keys);
       };
-      const Matrix<T> a = weights(read, strip, sequence, no_tap, 0);
+      const Matrix<T> l = logits(read, strip);
+      const Matrix<T> a = weights(l, strip, seen, no_tap, 0);
       Matrix<T> dl = queries_of(d.q) * keys_of(read.k).transpose();
       dl += queries_of(read.q) * keys_of(d.k).transpose();
       dl *= static_cast<T>(scale);
+      multiply_cap_slope(dl, l);
       softmax_derivative(a, dl);
       head_columns(mixed, head).middleRows(strip.first, strip.rows) = a * keys_of(read.v);
       head_columns(dmixed, head).middleRows(strip.first, strip.rows) =
@@ -279,14 +329,14 @@ Matrix<T> Attention<T>::vjp(const MatrixRef<T>& x, const MatrixRef<T>& dwrite,
   require_size("Attention::vjp", "rows", dwrite.rows(), x.rows());
   require_size("Attention::vjp", "channels of x", x.cols(), query.cols());
   require_size("Attention::vjp", "channels of dwrite", dwrite.cols(), output.rows());
-  sequence.validate(x.rows());
+  const Sequence seen = visible(sequence, x.rows());
   NoTap no_tap;
-  const Read read = project(x, sequence, no_tap, 0);
+  const Read read = project(x, seen, no_tap, 0);
   const Matrix<T> dgated = Kernels::template transposed_product<T>(dwrite, output);
   Matrix<T> dx = Matrix<T>::Zero(x.rows(), x.cols());
   Matrix<T> dmixed = dgated;
   if (gate.present()) {
-    const Matrix<T> mixed = mix(read, sequence, no_tap, 0);
+    const Matrix<T> mixed = mix(read, seen, no_tap, 0);
     dx += gate.vjp(x, gate.gather(dgated.cwiseProduct(mixed)));
     dmixed = gate.apply(gate.value(x), dgated);
   }
@@ -297,14 +347,16 @@ Matrix<T> Attention<T>::vjp(const MatrixRef<T>& x, const MatrixRef<T>& dwrite,
   // In order: heads that share a kv head add to the same columns of d.k and d.v.
   for (Index head = 0; head < heads; ++head) {
     const Index kv = kv_head(head);
-    for_each_strip(head, sequence, [&](const Strip& strip) {
+    for_each_strip(head, seen, [&](const Strip& strip) {
       const auto rows_of = [&](auto& m) {
         return head_columns(m, head).middleRows(strip.first, strip.rows);
       };
       const auto keys_of = [&](auto& m) { return head_columns(m, kv).topRows(strip.keys); };
-      const Matrix<T> a = weights(read, strip, sequence, no_tap, 0);
+      const Matrix<T> l = logits(read, strip);
+      const Matrix<T> a = weights(l, strip, seen, no_tap, 0);
       Matrix<T> dl = rows_of(dmixed) * keys_of(read.v).transpose();
       softmax_derivative(a, dl);
+      multiply_cap_slope(dl, l);
       dl *= static_cast<T>(scale);
       rows_of(d.q) = dl * keys_of(read.k);
       keys_of(d.k) += dl.transpose() * rows_of(read.q);
@@ -313,8 +365,8 @@ Matrix<T> Attention<T>::vjp(const MatrixRef<T>& x, const MatrixRef<T>& dwrite,
   }
   rotary.apply_transposed(d.q, sequence.positions);
   rotary.apply_transposed(d.k, sequence.positions);
-  d.q = query_norm.vjp(Kernels::template product<T>(x, query), d.q);
-  d.k = key_norm.vjp(Kernels::template product<T>(x, key), d.k);
+  d.q = query_norm.vjp(queries(x), d.q);
+  d.k = key_norm.vjp(keys(x), d.k);
   dx += Kernels::template transposed_product<T>(d.q, query);
   dx += Kernels::template transposed_product<T>(d.k, key);
   dx += Kernels::template transposed_product<T>(d.v, values);

@@ -8,11 +8,14 @@
 #include "plumb/core/errors.hpp"
 #include "plumb/core/linalg.hpp"
 #include "plumb/kernels/reference.hpp"
+#include "plumb/model/feed_forward.hpp"
 #include "plumb/model/layer.hpp"
 #include "plumb/model/norm.hpp"
 #include "plumb/model/sequence.hpp"
 #include "plumb/model/tap.hpp"
 #include "plumb/weights/checkpoint.hpp"
+#include "plumb/weights/stored_weight.hpp"
+#include "plumb/weights/tensor_names.hpp"
 #include "plumb/weights/token_ids.hpp"
 
 namespace plumb {
@@ -35,21 +38,30 @@ class Decoder {
   /// is NaN or infinite.
   Layer<T> layer(Index index) const;
 
-  Norm<T> final_norm() const { return norm(NormKind::rms_norm, kFinalNormName); }
+  Norm<T> final_norm() const {
+    return norm(architecture().final_norm, model_names(architecture()).final_norm);
+  }
 
-  /// Rows of the embedding matrix, (tokens, hidden). Throws index_error for ids that are outside
-  /// the vocabulary, shape_error when there are none.
-  Matrix<T> embed(const TokenIds& ids) const;
+  /// Where the residual stream begins, (tokens, hidden): embedding_scale times a row of the
+  /// embedding matrix for each id and, with learned positions, the vector of its position.
+  /// Throws index_error for ids that are outside the vocabulary and, with learned positions, for
+  /// positions outside the context; shape_error when there are no ids or other positions.
+  Matrix<T> embed(const TokenIds& ids, const Sequence& sequence) const;
 
-  /// Logits over the vocabulary, (tokens, vocab_size), of rows after the final norm. The head is
-  /// widened a block of rows at a time.
+  /// The ids as one causal text.
+  Matrix<T> embed(const TokenIds& ids) const {
+    return embed(ids, Sequence::causal(static_cast<Index>(ids.size())));
+  }
+
+  /// Logits over the vocabulary, (tokens, vocab_size), of rows after the final norm; with a soft
+  /// cap c, c tanh(l / c). The head is widened a block of rows at a time.
   Matrix<T> head(const MatrixRef<T>& normed) const;
 
   /// One pass over all layers: the residual stream after the final norm, (tokens, hidden).
   template <class Tap = NoTap>
     requires TapOf<Tap, T>
   Matrix<T> forward(const TokenIds& ids, const Sequence& sequence, Tap&& tap = {}) const {
-    Matrix<T> h = embed(ids);
+    Matrix<T> h = embed(ids, sequence);
     const Index layers = architecture().layers;
     for (Index l = 0; l < layers; ++l) h = layer(l).value(h, sequence, tap, l);
     offer(tap, layers, site::residual{}, h);
@@ -66,14 +78,23 @@ class Decoder {
   }
 
  private:
-  Matrix<T> matrix(const std::string& name) const {
-    return read_matrix<T>(checkpoint_.tensor(name));
+  /// A weight, widened; empty where the architecture has none.
+  Matrix<T> matrix(const StoredWeight& place) const {
+    if (!place.present()) return {};
+    return read_weight<T>(checkpoint_.tensor(place.tensor), place);
   }
-  RmsNorm<T> rms_norm(const std::string& stem) const {
-    return {read_vector<T>(checkpoint_.tensor(stem + ".weight")), architecture().norm_eps};
+  Vector<T> bias(const StoredWeight& place) const {
+    if (!place.present()) return {};
+    return read_weight<T>(checkpoint_.tensor(place.tensor), place).col(0);
+  }
+  Vector<T> gain(const std::string& stem) const {
+    Vector<T> g = read_vector<T>(checkpoint_.tensor(stem + ".weight"));
+    if (architecture().stored_gain == StoredGain::gain_minus_one) g.array() += T(1);
+    return g;
   }
   Norm<T> norm(NormKind kind, const std::string& stem) const;
-  Attention<T> attention(const LayerNames& names) const;
+  Attention<T> attention(Index layer, const LayerNames& names) const;
+  FeedForward<T> feed_forward(const LayerNames& names) const;
 
   Checkpoint checkpoint_;
 };
@@ -82,16 +103,18 @@ template <class T>
 Norm<T> Decoder<T>::norm(NormKind kind, const std::string& stem) const {
   switch (kind) {
     case NormKind::none: break;
-    case NormKind::rms_norm: return {rms_norm(stem)};
+    case NormKind::rms_norm: return {RmsNorm<T>{gain(stem), architecture().norm_eps}};
+    case NormKind::layer_norm:
+      return {LayerNorm<T>{gain(stem), read_vector<T>(checkpoint_.tensor(stem + ".bias")),
+                           architecture().norm_eps}};
     case NormKind::dynamic_tanh:
-      return {DynamicTanh<T>{read_vector<T>(checkpoint_.tensor(stem + ".weight")),
-                             read_vector<T>(checkpoint_.tensor(stem + ".alpha"))[0]}};
+      return {DynamicTanh<T>{gain(stem), read_vector<T>(checkpoint_.tensor(stem + ".alpha"))[0]}};
   }
   return {};
 }
 
 template <class T>
-Attention<T> Decoder<T>::attention(const LayerNames& names) const {
+Attention<T> Decoder<T>::attention(Index layer, const LayerNames& names) const {
   const auto& a = architecture();
   Attention<T> block;
   block.heads = a.heads;
@@ -103,12 +126,26 @@ Attention<T> Decoder<T>::attention(const LayerNames& names) const {
   block.values = matrix(names.value);
   block.output = matrix(names.output);
   if (a.qk_norm != QkNorm::none) {
-    block.query_norm = {a.qk_norm, rms_norm(names.query_norm)};
-    block.key_norm = {a.qk_norm, rms_norm(names.key_norm)};
+    block.query_norm = {a.qk_norm, {gain(names.query_norm), a.norm_eps}};
+    block.key_norm = {a.qk_norm, {gain(names.key_norm), a.norm_eps}};
   }
-  block.rotary = {a.head_dim, a.rotary_theta, a.rotary_pairing};
-  if (a.attention_gate != AttentionGate::none) block.gate = {matrix(names.attention_gate)};
+  block.rotary = {a.head_dim,         a.rotary_theta,   a.rotary_pairing,
+                  a.rotary_of(layer), a.rotary_scaling, a.rotary_dim};
+  block.gate = {matrix(names.attention_gate)};
+  block.query_bias = bias(names.query_bias);
+  block.key_bias = bias(names.key_bias);
+  block.value_bias = bias(names.value_bias);
+  block.output_bias = bias(names.output_bias);
+  block.soft_cap = a.attention_soft_cap;
+  block.window = a.window_of(layer);
   return block;
+}
+
+template <class T>
+FeedForward<T> Decoder<T>::feed_forward(const LayerNames& names) const {
+  return {matrix(names.gate),        matrix(names.up),      matrix(names.down),
+          architecture().activation, bias(names.gate_bias), bias(names.up_bias),
+          bias(names.down_bias)};
 }
 
 template <class T>
@@ -117,22 +154,31 @@ Layer<T> Decoder<T>::layer(Index index) const {
   require_index("Decoder::layer", "layer", index, a.layers);
   const auto names = layer_names(a, index);
   return {norm(a.pre_norm, names.attention_pre_norm),
-          attention(names),
+          attention(index, names),
           norm(a.post_norm, names.attention_post_norm),
           norm(a.pre_norm, names.feed_forward_pre_norm),
-          {matrix(names.gate), matrix(names.up), matrix(names.down)},
-          norm(a.post_norm, names.feed_forward_post_norm)};
+          feed_forward(names),
+          norm(a.post_norm, names.feed_forward_post_norm),
+          a.parallel_residual};
 }
 
 template <class T>
-Matrix<T> Decoder<T>::embed(const TokenIds& ids) const {
+Matrix<T> Decoder<T>::embed(const TokenIds& ids, const Sequence& sequence) const {
   if (ids.empty()) throw shape_error("Decoder::embed: there are no token ids");
-  const auto& table = checkpoint_.tensor(kEmbeddingName);
-  Matrix<T> h(static_cast<Index>(ids.size()), architecture().hidden_size);
+  const auto& a = architecture();
+  const auto names = model_names(a);
+  const auto& table = checkpoint_.tensor(names.embedding);
+  Matrix<T> h(static_cast<Index>(ids.size()), a.hidden_size);
+  require_size("Decoder::embed", "positions", sequence.size(), h.rows());
   for (Index t = 0; t < h.rows(); ++t) {
     const Index id = ids[static_cast<std::size_t>(t)];
-    require_index("Decoder::embed", "token id", id, architecture().vocab_size);
+    require_index("Decoder::embed", "token id", id, a.vocab_size);
     h.row(t) = read_rows<T>(table, id, 1);
+    if (a.embedding_scale != 1) h.row(t) *= static_cast<T>(a.embedding_scale);
+    if (!a.learned_positions) continue;
+    const Index position = sequence.positions[static_cast<std::size_t>(t)];
+    require_index("Decoder::embed", "position", position, a.context_length);
+    h.row(t) += read_rows<T>(checkpoint_.tensor(names.positions), position, 1);
   }
   return h;
 }
@@ -140,13 +186,18 @@ Matrix<T> Decoder<T>::embed(const TokenIds& ids) const {
 template <class T>
 Matrix<T> Decoder<T>::head(const MatrixRef<T>& normed) const {
   constexpr Index kBlock = 4096;  // vocabulary entries that are widened at a time
-  const auto& table = checkpoint_.tensor(architecture().tied_head ? kEmbeddingName : kHeadName);
-  const Index vocabulary = architecture().vocab_size;
-  Matrix<T> logits(normed.rows(), vocabulary);
-  for (Index first = 0; first < vocabulary; first += kBlock) {
-    const Index count = std::min(kBlock, vocabulary - first);
+  const auto& a = architecture();
+  const auto names = model_names(a);
+  const auto& table = checkpoint_.tensor(a.tied_head ? names.embedding : names.head);
+  Matrix<T> logits(normed.rows(), a.vocab_size);
+  for (Index first = 0; first < a.vocab_size; first += kBlock) {
+    const Index count = std::min(kBlock, a.vocab_size - first);
     logits.middleCols(first, count) =
         kernels::backend_t<T>::template product<T>(normed, read_rows<T>(table, first, count));
+  }
+  if (a.logit_soft_cap) {
+    const T cap = static_cast<T>(*a.logit_soft_cap);
+    logits = cap * (logits.array() / cap).tanh();
   }
   return logits;
 }

@@ -7,6 +7,7 @@
 
 #include "plumb/core/errors.hpp"
 #include "plumb/core/linalg.hpp"
+#include "plumb/core/scalar.hpp"
 #include "plumb/kernels/reference.hpp"
 
 /// Row-wise normalisations, as functions with derivatives. Each has, on rows (tokens, channels):
@@ -98,6 +99,98 @@ struct RmsNorm {
   }
 };
 
+/// y = g .* u + b, u = (h - mean(h)) / sigma, sigma = sqrt(mean((h - mean(h))^2) + eps)
+/// (arXiv 1607.06450). The gain is the effective one, as in RmsNorm. With c = h - mean(h), sigma is
+/// the rho of c, and u that of RmsNorm at c.
+template <class T>
+struct LayerNorm {
+  Vector<T> gain;  ///< (channels)
+  Vector<T> bias;  ///< (channels)
+  double eps = 0;
+
+  Matrix<T> value(const MatrixRef<T>& x) const {
+    require_fit("LayerNorm::value", x);
+    Matrix<T> y(x.rows(), x.cols());
+    for (Index t = 0; t < x.rows(); ++t) {
+      const RowVector<T> c = centred(x.row(t));
+      y.row(t) = gain.transpose().cwiseProduct(c / sigma(c)) + bias.transpose();
+    }
+    return y;
+  }
+
+  /// dy = g .* P(dx), P(v) = (v - mean(v) - u (u.v) / d) / sigma
+  Matrix<T> jvp(const MatrixRef<T>& x, const MatrixRef<T>& dx) const {
+    require_fit("LayerNorm::jvp", x);
+    detail::require_same_shape<T>("LayerNorm::jvp", x, dx);
+    Matrix<T> dy(x.rows(), x.cols());
+    for (Index t = 0; t < x.rows(); ++t) {
+      dy.row(t) = gain.transpose().cwiseProduct(symmetric_part(x.row(t), dx.row(t)));
+    }
+    return dy;
+  }
+
+  /// dx = P(g .* dy); P is symmetric.
+  Matrix<T> vjp(const MatrixRef<T>& x, const MatrixRef<T>& dy) const {
+    require_fit("LayerNorm::vjp", x);
+    detail::require_same_shape<T>("LayerNorm::vjp", x, dy);
+    Matrix<T> dx(x.rows(), x.cols());
+    for (Index t = 0; t < x.rows(); ++t) {
+      dx.row(t) = symmetric_part(x.row(t), gain.transpose().cwiseProduct(dy.row(t)));
+    }
+    return dx;
+  }
+
+  /// J = diag(g) (I - 1 1'/d - u u'/d) / sigma
+  Matrix<T> jacobian(const VectorRef<T>& h) const {
+    require_size("LayerNorm::jacobian", "channels", h.size(), gain.size());
+    const RowVector<T> c = centred(h.transpose());
+    const T root = sigma(c);
+    const RowVector<T> u = c / root;
+    const T share = T(1) / channels();
+    Matrix<T> j = Matrix<T>::Identity(h.size(), h.size());
+    j.array() -= share;
+    j -= u.transpose() * u * share;
+    return gain.asDiagonal() * (j / root);
+  }
+
+  template <class S>
+  LayerNorm<S> cast() const {
+    return {gain.template cast<S>(), bias.template cast<S>(), eps};
+  }
+
+ private:
+  void require_fit(const char* function, const MatrixRef<T>& x) const {
+    require_size(function, "channels of x", x.cols(), gain.size());
+    require_size(function, "channels of the bias", bias.size(), gain.size());
+  }
+
+  T channels() const { return static_cast<T>(static_cast<double>(gain.size())); }
+
+  /// h without its mean, which is summed in accumulator_t<T>.
+  RowVector<T> centred(const RowVector<T>& h) const {
+    using A = accumulator_t<T>;
+    A sum(0);
+    for (Index i = 0; i < h.size(); ++i) sum += static_cast<A>(h[i]);
+    const A mean = sum / static_cast<A>(static_cast<double>(h.size()));
+    RowVector<T> c(h.size());
+    for (Index i = 0; i < h.size(); ++i) c[i] = static_cast<T>(static_cast<A>(h[i]) - mean);
+    return c;
+  }
+
+  /// Divided by, never inverted, as rho of RmsNorm.
+  T sigma(const RowVector<T>& c) const {
+    return static_cast<T>(kernels::backend_t<T>::template root_mean_square<T>(c.transpose(), eps));
+  }
+
+  RowVector<T> symmetric_part(const RowVector<T>& h, const RowVector<T>& v) const {
+    const RowVector<T> c = centred(h);
+    const T root = sigma(c);
+    const RowVector<T> u = c / root;
+    const T along = u.dot(v) / channels();
+    return (centred(v) - u * along) / root;
+  }
+};
+
 /// y = g .* tanh(alpha h)   (DynamicTanh, arXiv 2503.10622, without its bias)
 template <class T>
 struct DynamicTanh {
@@ -166,7 +259,7 @@ struct NoNorm {
 /// Whichever norm an architecture has at one place.
 template <class T>
 struct Norm {
-  std::variant<NoNorm<T>, RmsNorm<T>, DynamicTanh<T>> kind;
+  std::variant<NoNorm<T>, RmsNorm<T>, DynamicTanh<T>, LayerNorm<T>> kind;
 
   bool present() const { return kind.index() != 0; }
 

@@ -50,7 +50,7 @@ struct Plan {
   std::vector<double> channel_ratios = {1.0, -0.6};  ///< of each spike channel to the first
   std::vector<SinkHead> sink_heads = {{2, 0}, {3, 3}};  ///< on the plateau: after the step-up
   double sink_logit = 8;  ///< of an ordinary query on a spike key; other logits are 0
-  double noise = 0.005;    ///< standard deviation of what other neurons and heads write
+  double noise = 0.005;   ///< standard deviation of what other neurons and heads write
   unsigned seed = 1;
 };
 
@@ -111,10 +111,10 @@ class Builder {
         return Matrix<double>(reads * gain.cwiseInverse().asDiagonal());
       };
       const auto attention_gain = put_norm(names.attention_pre_norm);
-      put(names.query, fold(queries(layer), attention_gain));
-      put(names.key, fold(keys(), attention_gain));
-      put(names.value, gaussian(kv_size(), plan_.hidden_size, unit()));
-      put(names.output, harmless(gaussian(plan_.hidden_size, query_size(), plan_.noise)));
+      put(names.query.tensor, fold(queries(layer), attention_gain));
+      put(names.key.tensor, fold(keys(), attention_gain));
+      put(names.value.tensor, gaussian(kv_size(), plan_.hidden_size, unit()));
+      put(names.output.tensor, harmless(gaussian(plan_.hidden_size, query_size(), plan_.noise)));
 
       const auto gain = put_norm(names.feed_forward_pre_norm);
       auto gate = gaussian(plan_.feed_forward_size, plan_.hidden_size, unit());
@@ -122,9 +122,9 @@ class Builder {
       auto down = harmless(gaussian(plan_.hidden_size, plan_.feed_forward_size, plan_.noise));
       if (layer == plan_.step_up_layer) plant_step_up(gate, up, down);
       if (layer == plan_.step_down_layer) plant_step_down(gate, up, down);
-      put(names.gate, fold(gate, gain));
-      put(names.up, fold(up, gain));
-      put(names.down, down);
+      put(names.gate.tensor, fold(gate, gain));
+      put(names.up.tensor, fold(up, gain));
+      put(names.down.tensor, down);
     }
     put_norm(kFinalNormName);
     put(kHeadName, gaussian(plan_.vocab_size, plan_.hidden_size, unit()));
@@ -151,8 +151,7 @@ class Builder {
       require(size > 0 && std::isfinite(size), "spike_sizes must be positive");
     }
     require(plan_.head_dim >= 2 && plan_.head_dim % 2 == 0, "head_dim must be even");
-    require(plan_.kv_heads > 0 && plan_.heads % plan_.kv_heads == 0,
-            "kv_heads must divide heads");
+    require(plan_.kv_heads > 0 && plan_.heads % plan_.kv_heads == 0, "kv_heads must divide heads");
     for (const auto& sink : plan_.sink_heads) {
       require(sink.layer > plan_.step_up_layer &&
                   sink.layer <= plan_.step_down_layer.value_or(plan_.layers) &&
@@ -301,7 +300,8 @@ class Builder {
 
 /// Builds the checkpoint of a plan; the same plan gives the same bits. With noise 0 the sizes hold
 /// to rounding and gate saturation; with noise the norm of the other coordinates moves them:
-/// by up to 2 % at the default, and a step-down leaves up to 4 % (largest seen over 100 seeds). Throws shape_error when a plan cannot be built.
+/// by up to 2 % at the default, and a step-down leaves up to 4 % (largest seen over 100 seeds).
+/// Throws shape_error when a plan cannot be built.
 inline Model make(const Plan& plan = {}) { return detail::Builder(plan).build(); }
 
 }  // namespace plumb::planted

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <vector>
 
 #include "plumb/core/errors.hpp"
@@ -10,12 +12,16 @@
 namespace plumb {
 
 /// Rotary position embedding (arXiv 2104.09864): plane j of each head turns by the angle
-/// position * theta^(-2j / head_dim). A rotation, so its derivative is itself and its transpose
+/// position * frequency(j), where frequency(j) = theta^(-2j / n), slowed as `kind` says, and n is
+/// the number of coordinates that turn. A rotation, so its derivative is itself and its transpose
 /// turns back. Angles are computed in double whatever T is.
 struct Rotary {
-  Index head_dim = 0;  ///< even
+  Index head_dim = 0;
   double theta = 0;
   RotaryPairing pairing = RotaryPairing::half_split;
+  RotaryKind kind = RotaryKind::unscaled;
+  RotaryScaling scaling = {};
+  Index dim = 0;  ///< the first coordinates of a head that turn, even; 0: all of them
 
   /// Turns all heads of all rows in place: row t of x (tokens, heads * head_dim) by positions[t].
   /// Throws shape_error when sizes do not fit.
@@ -30,8 +36,21 @@ struct Rotary {
     turn(x, positions, -1.0);
   }
 
+  Index planes() const { return kind == RotaryKind::none ? 0 : (dim == 0 ? head_dim : dim) / 2; }
+
+  /// Angle a position. With turns = original_context f / 2 pi, the revolutions of a plane of
+  /// frequency f in the original context, llama3 keeps the share
+  ///   s = (turns - low_frequency) / (high_frequency - low_frequency), within 0 and 1
+  /// of f and divides the rest by `factor`: s f + (1 - s) f / factor.
   double frequency(Index plane) const {
-    return std::pow(theta, -2.0 * static_cast<double>(plane) / static_cast<double>(head_dim));
+    const double f = std::pow(theta, -static_cast<double>(plane) / static_cast<double>(planes()));
+    if (kind == RotaryKind::linear) return f / scaling.factor;
+    if (kind != RotaryKind::llama3) return f;
+    const double turns = static_cast<double>(scaling.original_context) * f / (2 * std::numbers::pi);
+    const double share = std::clamp(
+        (turns - scaling.low_frequency) / (scaling.high_frequency - scaling.low_frequency), 0.0,
+        1.0);
+    return share * f + (1 - share) * f / scaling.factor;
   }
 
  private:
@@ -39,11 +58,10 @@ struct Rotary {
   void turn(Matrix<T>& x, const std::vector<Index>& positions, double direction) const {
     require_size("Rotary", "rows", x.rows(), static_cast<Index>(positions.size()));
     require_size("Rotary", "columns modulo head_dim", x.cols() % head_dim, 0);
-    const Index planes = head_dim / 2;
     const bool split = pairing == RotaryPairing::half_split;
-    for (Index j = 0; j < planes; ++j) {
+    for (Index j = 0; j < planes(); ++j) {
       const Index first = split ? j : 2 * j;
-      const Index second = split ? j + planes : 2 * j + 1;
+      const Index second = split ? j + planes() : 2 * j + 1;
       const double speed = direction * frequency(j);
       for (Index t = 0; t < x.rows(); ++t) {
         const double angle = speed * static_cast<double>(positions[static_cast<std::size_t>(t)]);

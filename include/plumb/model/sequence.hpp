@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <string>
 #include <vector>
 
 #include "plumb/core/errors.hpp"
@@ -45,6 +46,22 @@ struct Sequence {
   void isolate(Index token) {
     require_index("Sequence::isolate", "token", token, size());
     visible[static_cast<std::size_t>(token)] = {token, token + 1};
+  }
+
+  /// The same rows, each of which sees no more than the last `window` rows up to itself: row t sees
+  /// keys (t - window, ...) of those it saw. Throws shape_error when the window is not positive, or
+  /// leaves a row no key.
+  Sequence within(Index window) const {
+    if (window < 1) throw shape_error("Sequence::within: a window of " + std::to_string(window));
+    Sequence narrowed = *this;
+    for (Index t = 0; t < size(); ++t) {
+      auto& range = narrowed.visible[static_cast<std::size_t>(t)];
+      range.first = std::max(range.first, t - window + 1);
+      if (range.first < range.last) continue;
+      throw shape_error("Sequence::within: a window of " + std::to_string(window) + " leaves row " +
+                        std::to_string(t) + " no key");
+    }
+    return narrowed;
   }
 
   const KeyRange& keys(Index token) const { return visible[static_cast<std::size_t>(token)]; }

@@ -2,12 +2,17 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "plumb/core/linalg.hpp"
 
 namespace plumb {
 
-enum class NormKind { none, rms_norm, dynamic_tanh };
+enum class NormKind { none, rms_norm, layer_norm, dynamic_tanh };
+
+/// What a checkpoint stores of a norm's gain g: itself, or g - 1 (Gemma). It is undone when gains
+/// are read, so that a block's gain is always the effective factor.
+enum class StoredGain { gain, gain_minus_one };
 
 /// Where query and key vectors are normalised before rotary: nowhere, each head by itself, or all
 /// heads of a token as one vector.
@@ -17,14 +22,47 @@ enum class QkNorm { none, per_head, all_heads };
 /// or one a token.
 enum class AttentionGate { none, channel, head, token };
 
-enum class Activation { silu };
+/// W_down (act(W_gate x) .* W_up x), or W_down act(W_up x).
+enum class FeedForwardKind { gated, plain };
 
-/// Which two coordinates of a head a rotary plane holds: (j, j + head_dim/2) or (2j, 2j + 1).
+/// z sigma(z); z Phi(z); the tanh approximation of the latter; max(z, 0).
+enum class Activation { silu, gelu, gelu_tanh, relu };
+
+/// Which two coordinates of a head a rotary plane holds, of the n that turn: (j, j + n/2) or
+/// (2j, 2j + 1).
 enum class RotaryPairing { half_split, interleaved };
+
+/// How fast rotary planes turn: not at all, theta^(-2j / n), or that slowed for long contexts.
+enum class RotaryKind { none, unscaled, linear, llama3 };
+
+/// How a RotaryKind slows planes. `linear`: each by `factor`. `llama3`: planes that turn fewer than
+/// low_frequency times in original_context tokens by `factor`, those that turn more than
+/// high_frequency times not at all, and in between by interpolation.
+struct RotaryScaling {
+  double factor = 1;
+  double low_frequency = 1;
+  double high_frequency = 4;
+  Index original_context = 1;
+
+  bool operator==(const RotaryScaling&) const = default;
+};
+
+/// Which products have a bias added. Norms of kind layer_norm always have theirs.
+struct Biases {
+  bool query = false, key = false, value = false, output = false;
+  bool gate = false, up = false, down = false;
+
+  bool operator==(const Biases&) const = default;
+};
+
+/// How tensors are named and cut: as Llama does, or as one of the families that fuse or transpose
+/// some of them. See tensor_names.hpp.
+enum class TensorLayout { llama, phi3, gpt2, gpt_neox };
 
 /// What a decoder is made of. Every layer is
 ///   h += post_norm(attention(pre_norm(h)));  h += post_norm(feed_forward(pre_norm(h)))
-/// with any of the norms absent. Sizes are counts; vectors are rows of the residual stream.
+/// with any of the norms absent, or with parallel_residual both blocks reading the same h.
+/// Sizes are counts; vectors are rows of the residual stream.
 struct Architecture {
   std::string family;  ///< model_type of the configuration
   Index layers = 0;
@@ -38,16 +76,37 @@ struct Architecture {
 
   NormKind pre_norm = NormKind::rms_norm;
   NormKind post_norm = NormKind::none;  ///< on a block's output, before it is added
-  double norm_eps = 0;                  ///< inside the root: rho = sqrt(mean(h^2) + eps)
+  NormKind final_norm = NormKind::rms_norm;
+  StoredGain stored_gain = StoredGain::gain;
+  double norm_eps = 0;             ///< inside the root: rho = sqrt(mean(h^2) + eps)
+  bool parallel_residual = false;  ///< h += attention(pre_norm(h)) + feed_forward(pre_norm(h))
+
+  double attention_scale = 0;                ///< logits are scale * q.k
+  std::optional<double> attention_soft_cap;  ///< logits l become cap tanh(l / cap)
   QkNorm qk_norm = QkNorm::none;
   AttentionGate attention_gate = AttentionGate::none;
-  double attention_scale = 0;  ///< logits are scale * q.k
-  Activation activation = Activation::silu;
-  double rotary_theta = 0;  ///< plane j turns by position * theta^(-2j / head_dim)
-  RotaryPairing rotary_pairing = RotaryPairing::half_split;
+  std::vector<Index> windows;  ///< of each layer: row t sees rows (t - window, t]; 0: all of them.
+                               ///< Empty: no layer has a window
 
-  bool tied_head = false;             ///< the output head is the embedding matrix
-  std::optional<Index> bos_token_id;  ///< the start token, where the model has one
+  FeedForwardKind feed_forward = FeedForwardKind::gated;
+  Activation activation = Activation::silu;
+  Biases biases;
+
+  RotaryKind rotary = RotaryKind::unscaled;
+  std::vector<RotaryKind> layer_rotary;  ///< of each layer, where layers differ; else empty
+  double rotary_theta = 0;  ///< plane j turns by position * theta^(-2j / rotary_size())
+  RotaryScaling rotary_scaling;
+  Index rotary_dim = 0;  ///< the first coordinates of a head that turn; 0: all of them
+  RotaryPairing rotary_pairing = RotaryPairing::half_split;
+  bool learned_positions = false;  ///< a vector for each position is added to the embedding
+
+  double embedding_scale = 1;            ///< factor on rows of the embedding matrix
+  std::optional<double> logit_soft_cap;  ///< logits over the vocabulary become cap tanh(l / cap)
+  bool tied_head = false;                ///< the output head is the embedding matrix
+  std::optional<Index> bos_token_id;     ///< the start token, where the model has one
+  TensorLayout tensors = TensorLayout::llama;
+
+  bool operator==(const Architecture&) const = default;
 
   /// Columns of all query heads together.
   Index query_size() const { return heads * head_dim; }
@@ -63,6 +122,15 @@ struct Architecture {
       case AttentionGate::token: return 1;
     }
     return 0;
+  }
+  /// Coordinates of a head that turn.
+  Index rotary_size() const { return rotary_dim == 0 ? head_dim : rotary_dim; }
+  RotaryKind rotary_of(Index layer) const {
+    return layer_rotary.empty() ? rotary : layer_rotary[static_cast<std::size_t>(layer)];
+  }
+  /// The window of a layer, 0 if it has none.
+  Index window_of(Index layer) const {
+    return windows.empty() ? 0 : windows[static_cast<std::size_t>(layer)];
   }
 };
 

@@ -12,6 +12,8 @@
 #include "plumb/weights/architecture.hpp"
 #include "plumb/weights/config.hpp"
 #include "plumb/weights/safetensors.hpp"
+#include "plumb/weights/shards.hpp"
+#include "plumb/weights/stored_weight.hpp"
 #include "plumb/weights/tensor.hpp"
 #include "plumb/weights/tensor_names.hpp"
 
@@ -24,7 +26,9 @@ struct Checkpoint {
   Architecture architecture;
   Tensors tensors;
 
-  /// Reads config.json and maps model.safetensors of a folder; nothing is widened yet.
+  /// Reads config.json and maps model.safetensors of a folder, or its shards; nothing is widened
+  /// yet. Tensors get the names of their layout where a checkpoint leaves out the prefix, or stores
+  /// a tied embedding as the head alone.
   /// Throws load_error when either is missing, malformed, or does not fit the other.
   static Checkpoint open(const std::filesystem::path& folder);
 
@@ -37,6 +41,12 @@ struct Checkpoint {
 
   void replace(Tensor tensor) { tensors.insert_or_assign(tensor.name, std::move(tensor)); }
 
+  /// Replaces one weight, which may be a part of a tensor; the tensor is then one of T.
+  template <class T>
+  void replace(const StoredWeight& place, const Matrix<T>& weight) {
+    replace(with_weight<T>(tensor(place.tensor), place, weight));
+  }
+
   /// Checks that the tensors are those of the architecture: none missing, none of another shape,
   /// none that would be ignored. Throws load_error.
   void validate() const;
@@ -46,13 +56,45 @@ struct Checkpoint {
   void save(const std::filesystem::path& folder) const;
 };
 
+namespace detail {
+
+inline void rename(Tensors& tensors, const std::string& from, const std::string& to) {
+  auto node = tensors.extract(from);
+  node.key() = to;
+  node.mapped().name = to;
+  tensors.insert(std::move(node));
+}
+
+/// Gives tensors the names of their layout.
+inline void adopt_names(const Architecture& architecture, Tensors& tensors) {
+  const auto names = model_names(architecture);
+  const std::string prefix = layout_words(architecture.tensors).prefix;
+  if (!tensors.contains(names.embedding) &&
+      tensors.contains(names.embedding.substr(prefix.size()))) {
+    std::vector<std::string> bare;
+    for (const auto& [name, tensor] : tensors) {
+      if (name != names.head && !name.starts_with(prefix) && !tensors.contains(prefix + name)) {
+        bare.push_back(name);
+      }
+    }
+    for (const auto& name : bare) rename(tensors, name, prefix + name);
+  }
+  if (architecture.tied_head && !tensors.contains(names.embedding) &&
+      tensors.contains(names.head)) {
+    rename(tensors, names.head, names.embedding);
+  }
+}
+
+}  // namespace detail
+
 inline Checkpoint Checkpoint::open(const std::filesystem::path& folder) {
   std::error_code code;
   if (!std::filesystem::is_directory(folder, code)) {
     throw load_error(folder.string(), "no such folder");
   }
   Checkpoint checkpoint{folder.string(), read_architecture(folder / "config.json"),
-                        read_safetensors(folder / "model.safetensors")};
+                        read_weights(folder)};
+  detail::adopt_names(checkpoint.architecture, checkpoint.tensors);
   checkpoint.validate();
   return checkpoint;
 }
@@ -70,21 +112,15 @@ inline void Checkpoint::validate() const {
     const auto found = tensors.find(name);
     if (found == tensors.end()) throw load_error(file, "tensor '" + name + "' is missing");
     const auto& tensor = found->second;
-    if (tensor.shape != shape) {
-      throw load_error(tensor.file, "tensor '" + name + "' has shape " + to_string(tensor.shape) +
-                                        ", the configuration needs " + to_string(shape));
-    }
+    require_shape(tensor, shape);
     if (!is_floating(tensor.dtype)) {
       throw load_error(tensor.file, "tensor '" + name + "' has dtype " +
                                         std::string(info(tensor.dtype).name) + ", expected floats");
     }
     unplaced.erase(name);
   }
-  // Two leftovers are harmless: old checkpoints store the rotary table, which follows from the
-  // configuration, and some tied checkpoints store their head a second time.
-  std::erase_if(unplaced, [](const std::string& name) {
-    return name.ends_with("rotary_emb.inv_freq") || name == kHeadName;
-  });
+  std::erase_if(unplaced,
+                [&](const std::string& name) { return is_superfluous(architecture, name); });
   if (!unplaced.empty()) {
     const auto& tensor = tensors.at(*unplaced.begin());
     throw load_error(tensor.file, "tensor '" + tensor.name + "' has no place in this architecture");

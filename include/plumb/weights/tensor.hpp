@@ -43,6 +43,17 @@ inline std::string to_string(const std::vector<Index>& shape) {
   return text + ")";
 }
 
+/// The number at `index`, counted along the rows, widened to T. Throws load_error, naming tensor
+/// and index, when it is NaN or infinite, also when T cannot hold it. No check of the index.
+template <class T>
+T read_finite(const Tensor& tensor, Index index) {
+  const T value =
+      read_element<T>(tensor.dtype, tensor.bytes.data(), static_cast<std::size_t>(index));
+  if (std::isfinite(value)) return value;
+  throw load_error(tensor.file, "tensor '" + tensor.name + "' holds " + std::to_string(value) +
+                                    " at index " + std::to_string(index));
+}
+
 /// Rows [first, first + count) of a matrix, widened to T. A tensor of rank one is one row.
 /// Throws load_error, naming tensor and index, when the rank is neither one nor two, when the
 /// dtype holds integers, or when an element is NaN or infinite (also when T cannot hold it).
@@ -63,14 +74,7 @@ Matrix<T> read_rows(const Tensor& tensor, Index first, Index count) {
   }
   Matrix<T> values(count, cols);
   for (Index i = 0; i < values.size(); ++i) {
-    const Index index = first * cols + i;
-    values.data()[i] =
-        read_element<T>(tensor.dtype, tensor.bytes.data(), static_cast<std::size_t>(index));
-    if (!std::isfinite(values.data()[i])) {
-      throw load_error(tensor.file, "tensor '" + tensor.name + "' holds " +
-                                        std::to_string(values.data()[i]) + " at index " +
-                                        std::to_string(index));
-    }
+    values.data()[i] = read_finite<T>(tensor, first * cols + i);
   }
   return values;
 }
