@@ -33,7 +33,7 @@ void check_value(const FeedForwardView<double>& view, const Vector<double>& x,
 }  // namespace
 
 TEST_CASE("a view of a block and its norm reads the ungained residual") {
-  property("RMSNorm, DynamicTanh and none", [] {
+  property("RMSNorm, DynamicTanh, LayerNorm and none", [] {
     const Index hidden = *size();
     const auto block = some_block(hidden);
     const Matrix<double> h = *gaussian<double>(1, hidden);
@@ -41,6 +41,7 @@ TEST_CASE("a view of a block and its norm reads the ungained residual") {
     const std::vector<std::pair<Norm<double>, Folded>> norms = {
         {{RmsNorm<double>{gain, 1e-5}}, Folded::rms_gain},
         {{DynamicTanh<double>{gain, 0.7}}, Folded::tanh_gain},
+        {{LayerNorm<double>{gain, *gaussian_vector<double>(hidden), 1e-5}}, Folded::nothing},
         {{NoNorm<double>{}}, Folded::nothing}};
     for (const auto& [norm, folded] : norms) {
       const FeedForwardView view(block, norm);
@@ -50,6 +51,32 @@ TEST_CASE("a view of a block and its norm reads the ungained residual") {
       const Vector<double> want = block.value(norm.value(h)).row(0).transpose();
       check_value(view, x, want);
     }
+  });
+}
+
+TEST_CASE("a view has the activation of its block, and biases are an obstacle") {
+  property("each activation", [] {
+    const Index hidden = *size();
+    auto block = some_block(hidden);
+    const Vector<double> x = *gaussian_vector<double>(hidden);
+    const Matrix<double> row = x.transpose();
+    for (const auto kind :
+         {Activation::silu, Activation::gelu, Activation::gelu_tanh, Activation::relu}) {
+      block.activation = kind;
+      check_value(FeedForwardView(block), x, block.value(row).row(0).transpose());
+    }
+    block.up_bias = Vector<double>::Ones(block.neurons());
+    RC_ASSERT(FeedForwardView(block).obstacle == Obstacle::input_bias);
+    RC_ASSERT(FeedForwardView(block).has_form());
+    block.gate = {};
+    RC_ASSERT(FeedForwardView(block).obstacle == Obstacle::no_gate);
+    block.gate = block.up;
+    block.up_bias = {};
+    block.gate_bias = Vector<double>::Ones(block.neurons());
+    RC_ASSERT(FeedForwardView(block).obstacle == Obstacle::input_bias);
+    block.gate_bias = {};
+    block.down_bias = Vector<double>::Ones(hidden);
+    RC_ASSERT(FeedForwardView(block).applicable());
   });
 }
 

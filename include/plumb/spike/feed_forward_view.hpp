@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -50,6 +51,15 @@ constexpr const char* to_string(Folded folded) {
   return "?";
 }
 
+namespace detail {
+
+/// A norm whose gain can be folded into what reads it: it has one, and no bias beside it.
+template <class Kind>
+inline constexpr bool kFolds =
+    requires(Kind kind) { kind.gain; } && !requires(Kind kind) { kind.bias; };
+
+}  // namespace detail
+
 /// F(x) = W_down (act(z) .* y), z = W_gate (g .* x), y = W_up (g .* x), without copying weights.
 /// x is u = h / rho after RMSNorm, tanh(alpha h) after DynamicTanh, the block's input otherwise:
 /// see ungained(). A bias of W_down is left out: it is a constant beside the form.
@@ -87,11 +97,9 @@ struct FeedForwardView {
   /// A block, and the gain of the norm in front of it.
   FeedForwardView(const FeedForward<T>& block, Vector<T> norm_gain)
       : FeedForwardView(block.gate, block.up, block.down, std::move(norm_gain)) {
-    if constexpr (requires { block.gate_bias; }) {
-      if (has_form() && (block.gate_bias.size() > 0 || block.up_bias.size() > 0)) {
-        obstacle = Obstacle::input_bias;
-      }
-    }
+    activation = scalar_activation(block.activation);
+    const bool biased = block.gate_bias.size() > 0 || block.up_bias.size() > 0;
+    if (biased && obstacle == Obstacle::none) obstacle = Obstacle::input_bias;
   }
 
   /// A block, read without a norm.
@@ -143,12 +151,22 @@ struct FeedForwardView {
     }
   }
 
+  static auto scalar_activation(Activation kind) -> double (*)(const double&) {
+    switch (kind) {
+      case Activation::silu: break;
+      case Activation::gelu: return &gelu<double>;
+      case Activation::gelu_tanh: return &gelu_tanh<double>;
+      case Activation::relu: return &relu<double>;
+    }
+    return &silu<double>;
+  }
+
   static Weights map(const Matrix<T>& m) { return {m.data(), m.rows(), m.cols()}; }
 
   static Vector<T> foldable_gain(const Norm<T>& norm, Index hidden) {
     return std::visit(
         [&](const auto& kind) -> Vector<T> {
-          if constexpr (requires { kind.gain; } && !requires { kind.bias; }) return kind.gain;
+          if constexpr (detail::kFolds<std::decay_t<decltype(kind)>>) return kind.gain;
           return Vector<T>::Ones(hidden);
         },
         norm.kind);
@@ -167,7 +185,7 @@ template <class T>
 Norm<T> ungained(Norm<T> norm) {
   std::visit(
       [](auto& kind) {
-        if constexpr (requires { kind.gain; } && !requires { kind.bias; }) kind.gain.setOnes();
+        if constexpr (detail::kFolds<std::decay_t<decltype(kind)>>) kind.gain.setOnes();
       },
       norm.kind);
   return norm;
