@@ -168,6 +168,17 @@ TEMPLATE_TEST_CASE("what is not asked for is left out, and the rest stays the sa
   }
 }
 
+namespace {
+
+/// The sequence with positions that the model has vectors for, over and over where it must.
+Sequence within_context(Sequence sequence, const plumb::Architecture& a) {
+  if (!a.learned_positions) return sequence;
+  for (auto& position : sequence.positions) position %= a.context_length;
+  return sequence;
+}
+
+}  // namespace
+
 TEMPLATE_TEST_CASE("rows of attention maps are weights that sum to 1 over what the row sees", "",
                    float, double) {
   constexpr Index tokens = 300;  // three strips of queries
@@ -180,7 +191,7 @@ TEMPLATE_TEST_CASE("rows of attention maps are weights that sum to 1 over what t
     const Decoder<TestType> model(fixture.checkpoint);
     const auto ids = random_ids(model, tokens);
     for (const auto& sequence : {Sequence::causal(tokens), window, Sequence::alone(tokens)}) {
-      const auto trace = plumb::trace(model, ids, sequence);
+      const auto trace = plumb::trace(model, ids, within_context(sequence, model.architecture()));
       double off = 0;
       bool covered = true, weights = true;
       for (const auto& maps : trace.attention) {
@@ -221,7 +232,8 @@ TEMPLATE_TEST_CASE("attention maps are the softmax of rotated queries and keys",
                                    [&](Index, site::keys at, Matrix<TestType>& k) {
                                      if (at.stage == site::Stage::rotated) keys.push_back(k);
                                    }};
-    const auto trace = plumb::trace(model, random_ids(model, tokens), sequence, {}, watch);
+    const auto trace =
+        plumb::trace(model, random_ids(model, tokens), within_context(sequence, a), {}, watch);
     REQUIRE(queries.size() == static_cast<std::size_t>(a.layers));
     double worst = 0, allowed = 0;
     for (std::size_t l = 0; l < queries.size(); ++l) {
@@ -230,10 +242,15 @@ TEMPLATE_TEST_CASE("attention maps are the softmax of rotated queries and keys",
             queries[l].middleCols(head * a.head_dim, a.head_dim).template cast<double>();
         const Matrix<double> k =
             keys[l].middleCols(a.kv_head(head) * a.head_dim, a.head_dim).template cast<double>();
-        const Matrix<double> dots = q * k.transpose() * a.attention_scale;
+        Matrix<double> dots = q * k.transpose() * a.attention_scale;
+        if (a.attention_soft_cap) {
+          dots = *a.attention_soft_cap * (dots.array() / *a.attention_soft_cap).tanh();
+        }
         const auto map = plumb::slice(trace.attention[l], head);
         for (Index t = 0; t < tokens; ++t) {
-          const auto& seen = sequence.keys(t);
+          auto seen = sequence.keys(t);
+          const Index window = a.window_of(static_cast<Index>(l));
+          if (window > 0) seen.first = std::max(seen.first, t - window + 1);
           const Index count = seen.last - seen.first;
           const plumb::RowVector<double> logits = dots.row(t).segment(seen.first, count);
           plumb::RowVector<double> expected = (logits.array() - logits.maxCoeff()).exp();
@@ -243,7 +260,8 @@ TEMPLATE_TEST_CASE("attention maps are the softmax of rotated queries and keys",
                   .cwiseAbs()
                   .maxCoeff();
           // Logits are off by head_dim + 4 roundings of |q||k| scale at most, on both sides, which
-          // shifts a weight by no more than twice that; then some roundings of its own.
+          // shifts a weight by no more than twice that; a soft cap does not magnify it; then some
+          // roundings of its own.
           const double size = q.row(t).norm() * k.rowwise().norm().maxCoeff() * a.attention_scale;
           const double allowance = plumb::test::gamma<TestType>(
               plumb::test::roundings(a.head_dim) * 4 * (1 + size) + static_cast<double>(count) + 4);
@@ -292,7 +310,8 @@ TEMPLATE_TEST_CASE("the beginning of a text does not depend on its end", "", flo
     const Decoder<TestType> model(fixture.checkpoint);
     const auto ids = random_ids(model, 140);
     const TokenIds beginning(ids.begin(), ids.begin() + 60);
-    const auto whole = plumb::trace(model, ids), part = plumb::trace(model, beginning);
+    const auto sequence = within_context(Sequence::causal(140), model.architecture());
+    const auto whole = plumb::trace(model, ids, sequence), part = plumb::trace(model, beginning);
     for (std::size_t l = 0; l < whole.residual.size(); ++l) {
       CHECK(row_error<TestType>(whole.residual[l].topRows(60), part.residual[l]) <=
             kBatchBound<TestType>);
