@@ -41,8 +41,8 @@ struct Trace {
     return residual[l] + attention_write[l];
   }
 
-  /// The residual that a layer's feed-forward reads, before its norm: `middle`, or what stood before
-  /// the layer if its blocks are parallel.
+  /// The residual that a layer's feed-forward reads, before its norm: `middle`, or what stood
+  /// before the layer if its blocks are parallel.
   Matrix<T> before_feed_forward(Index layer) const {
     require_index("Trace::before_feed_forward", "layer", layer, layers());
     if (architecture.parallel_residual) return residual[static_cast<std::size_t>(layer)];
