@@ -146,6 +146,8 @@ TEST_CASE("phi3 has fused tensors, a part of each head that turns, and a window 
   CHECK(read(without(config, "sliding_window")).windows.empty());
   CHECK(fault(with(config, "attention_bias", true)) ==
         "'attention_bias' is true, which plumb does not support");
+  auto huge = with(with(config, "num_attention_heads", 2147483646), "head_dim", 2147483646);
+  CHECK(fault(huge) == "'head_dim' is too large");
   // The older spelling, beside the newer one or alone.
   CHECK(read(with(config, "partial_rotary_factor", 0.5)) == a);
   CHECK(fault(with(config, "partial_rotary_factor", 0.75)) ==
@@ -225,8 +227,8 @@ TEST_CASE("gpt2 has layer norms, learned positions, a plain feed-forward and ten
   CHECK_FALSE(read(fixture("gpt2-untied")).tied_head);
   CHECK(read(with(config, "scale_attn_weights", false)).attention_scale == 1);
   CHECK(read(with(config, "n_head", 8)).head_dim == 3);  // odd, and nothing turns
-  CHECK(fault(with(config, "n_head", 7)) ==
-        "'n_head' does not divide n_embd, and head_dim is missing");
+  CHECK(fault(with(config, "n_head", 7)) == "'n_head' does not divide n_embd");
+  CHECK(fault(with(config, "head_dim", 8)) == "'head_dim'" + kUnknown);
   CHECK(fault(with(config, "scale_attn_by_inverse_layer_idx", true)) ==
         "'scale_attn_by_inverse_layer_idx' is true, which plumb does not support");
 }

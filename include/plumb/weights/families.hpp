@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "plumb/core/linalg.hpp"
 #include "plumb/weights/architecture.hpp"
 #include "plumb/weights/config_object.hpp"
 #include "plumb/weights/spellings.hpp"
@@ -108,12 +109,20 @@ inline Architecture read_sizes(ConfigObject& config, const SizeKeys& keys) {
   return a;
 }
 
+/// What hidden_size has for each head; and the scale that follows from it.
+inline void share_among_heads(ConfigObject& config, Architecture& a, const SizeKeys& keys) {
+  if (a.hidden_size % a.heads != 0) {
+    config.refuse(keys.heads, std::string("does not divide ") + keys.hidden_size);
+  }
+  a.head_dim = a.hidden_size / a.heads;
+  a.attention_scale = 1.0 / std::sqrt(static_cast<double>(a.head_dim));
+}
+
 /// head_dim as stated, or what hidden_size has for each head; and the scale that follows from it.
-inline void read_head_dim(ConfigObject& config, Architecture& a, const SizeKeys& keys) {
+inline void read_head_dim(ConfigObject& config, Architecture& a) {
   const bool stated = config.has("head_dim");
   if (!stated && a.hidden_size % a.heads != 0) {
-    config.refuse(keys.heads,
-                  std::string("does not divide ") + keys.hidden_size + ", and head_dim is missing");
+    config.refuse("num_attention_heads", "does not divide hidden_size, and head_dim is missing");
   }
   a.head_dim = config.count_or("head_dim", a.hidden_size / a.heads);
   a.attention_scale = 1.0 / std::sqrt(static_cast<double>(a.head_dim));
@@ -207,7 +216,7 @@ inline Architecture read_llama_shape(ConfigObject& config, const RotaryKeys& rot
   auto a = read_sizes(config, kLlamaKeys);
   a.feed_forward_size = config.count("intermediate_size");
   read_kv_heads(config, a);
-  read_head_dim(config, a, kLlamaKeys);
+  read_head_dim(config, a);
   read_rotary(config, a, rotary);
   a.tied_head = config.flag_or("tie_word_embeddings", false);
   return a;
@@ -223,6 +232,11 @@ inline Architecture read_llama_like(ConfigObject& config, const RotaryKeys& rota
 inline Index read_window(ConfigObject& config, Index absent) {
   if (config.has("sliding_window")) return config.count("sliding_window");
   return config.given("sliding_window") ? 0 : absent;
+}
+
+/// Fused tensors have three times as many rows as all queries: still a number.
+inline void require_fusable(const ConfigObject& config, const Architecture& a) {
+  if (a.query_size() > (Index{1} << 60)) config.refuse("head_dim", "is too large");
 }
 
 enum class LayerType { full, sliding };
@@ -328,6 +342,7 @@ inline Architecture read_phi3(ConfigObject& config) {
   const Index window = read_window(config, 0);
   if (window > 0) a.windows.assign(static_cast<std::size_t>(a.layers), window);
   a.tensors = TensorLayout::phi3;
+  require_fusable(config, a);
   return a;
 }
 
@@ -369,7 +384,7 @@ inline Architecture read_gemma2(ConfigObject& config) {
 
 inline Architecture read_layer_norm_sizes(ConfigObject& config, const SizeKeys& keys) {
   auto a = read_sizes(config, keys);
-  read_head_dim(config, a, keys);
+  share_among_heads(config, a, keys);
   a.pre_norm = a.final_norm = NormKind::layer_norm;
   a.feed_forward = FeedForwardKind::plain;
   a.biases.up = a.biases.down = true;
@@ -465,6 +480,7 @@ inline Architecture read_plumb(ConfigObject& config) {
   a.embedding_scale = config.positive_or("embedding_scale", a.embedding_scale);
   if (config.has("logit_soft_cap")) a.logit_soft_cap = config.positive("logit_soft_cap");
   a.tensors = config.choice_or("tensor_layout", kTensorLayouts, a.tensors);
+  if (a.tensors != TensorLayout::llama) require_fusable(config, a);
   if (a.tensors == TensorLayout::gpt_neox && a.kv_heads != a.heads) {
     config.refuse("tensor_layout", "is 'gpt_neox', which has a key head for each query head");
   }
