@@ -36,7 +36,8 @@ struct WriteByNeurons {
     Index k = 0, t = 0;
     const double write = run.feed_forward_write.cwiseAbs().maxCoeff(&t, &k);
     const auto& down = run.weights.feed_forward.down;
-    visit(Input<double>{write, down.row(k).norm(), run.neurons.row(t).norm(), 1.0 * down.cols()},
+    visit(Input<double>{write, down.row(k).norm(), run.neurons.row(t).norm(),
+                        static_cast<double>(down.cols())},
           Where{.layer = run.layer, .channel = k, .position = t});
   }
 };
