@@ -4,6 +4,7 @@
 #include <cmath>
 
 using namespace plumb::claims;
+using plumb::Matrix;
 using plumb::Vector;
 
 TEST_CASE("sums of products") {
@@ -28,6 +29,36 @@ TEST_CASE("a vector is what it has on channels and what it has elsewhere") {
   CHECK(parts.on == (Vector<double>(4) << 1, 0, 0, 4).finished());
   CHECK(parts.off == (Vector<double>(4) << 0, 2, 3, 0).finished());
   CHECK(split<double>(v, {}).off == v);
+}
+
+TEST_CASE("distances, and vectors that are equal") {
+  const Vector<double> a{{3, 4}}, b{{3, 1}};
+  CHECK(distance<double>(a, b) == 3);
+  CHECK(norm_with_error<double>(b, a) == 5 + 3);
+  CHECK(norm_with_error<double>(a, a) == 5);
+}
+
+TEST_CASE("rows of a matrix") {
+  const Matrix<double> m{{3, 4}, {0, 1}, {-6, 8}};
+  CHECK(row<double>(m, 2) == Vector<double>{{-6, 8}});
+  CHECK(longest<double>(m) == 10);
+  CHECK(longest<double>(Matrix<double>(0, 2)) == 0);
+  CHECK(without_row<double>(m, 1) == Matrix<double>{{3, 4}, {-6, 8}});
+  CHECK(without_row<double>(m, 0) == m.bottomRows(2));
+  CHECK(without_entry<double>(Vector<double>{{1, 2, 3}}, 2) == Vector<double>{{1, 2}});
+  CHECK(without_entry<double>(Vector<double>{{1, 2, 3}}, 0) == Vector<double>{{2, 3}});
+}
+
+TEST_CASE("the log of a sum of exponentials does not overflow") {
+  CHECK(log_sum_exp<double>(Vector<double>{{0, 0, 0, 0}}) == Approx(std::log(4)));
+  CHECK(log_sum_exp<double>(Vector<double>{{1000, 999}}) ==
+        Approx(1000 + std::log1p(std::exp(-1))));
+  CHECK(log_sum_exp<double>(Vector<double>{{-1000}}) == -1000);
+}
+
+TEST_CASE("the unit roundoff of a scalar") {
+  CHECK(unit_of<double> == kUnit);
+  CHECK(unit_of<float> == std::ldexp(1.0, -24));
 }
 
 TEST_CASE("gamma bounds a product of (1 + delta)") {

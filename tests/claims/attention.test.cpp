@@ -118,6 +118,11 @@ TEST_CASE("first-token-self-map: any block", "[first-token-self-map][property]")
 }
 
 TEST_CASE("first-token-self-map: broken, vacuous", "[first-token-self-map][property]") {
+  plumb::Architecture a;
+  CHECK_FALSE(FirstTokenWrite::objection(a));
+  a.post_norm = plumb::NormKind::layer_norm;
+  CHECK(FirstTokenWrite::objection(a)->find("layer_norm") != std::string::npos);
+
   const Matrix<double> values = Matrix<double>::Identity(2, 3);
   check_needs_assumption<FirstTokenOutput>(head_row(Vector<double>::Zero(2), values), "several");
   auto scaled = head_row(Vector<double>::Zero(1), values.topRows(1));
@@ -355,6 +360,17 @@ TEST_CASE("sink-margin-lipschitz: tight, broken, vacuous", "[sink-margin-lipschi
   check_vacuous<SinkMarginRadius>(
       two_queries(Vector<double>::Ones(2), Vector<double>::Zero(2), Matrix<double>::Ones(3, 2), 1),
       "all keys are equal");
+  // Capped logits: where the cap is flat, margins shrink though the query moves along the sink.
+  const Matrix<double> near{{1, 0}, {1, 0.01}};
+  auto capped = two_queries(Vector<double>{{0, 100}}, Vector<double>{{10, 100}}, near, 1);
+  for (auto* logits : {&capped.logits, &capped.other_logits}) {
+    for (double& l : *logits) l = 5 * std::tanh(l / 5);
+  }
+  check_violated<SinkMarginRadius>(capped);
+  plumb::Architecture a;
+  CHECK_FALSE(SinkMarginRadius::objection(a));
+  a.attention_soft_cap = 5;
+  CHECK(SinkMarginRadius::objection(a)->find("soft cap") != std::string::npos);
   // Queries on other keys: as far apart as one likes.
   auto other = shifted;
   other.keys = Matrix<double>::Zero(3, 2);

@@ -168,6 +168,32 @@ TEST_CASE("key-second-singular-value: any rows", "[key-second-singular-value][pr
   });
 }
 
+TEST_CASE("key-second-singular-value: a bias on keys is subtracted",
+          "[key-second-singular-value][property]") {
+  const plumb::Decoder<double> model(plumb::planted::make().checkpoint);
+  const auto trace = plumb::trace(model, plumb::TokenIds{0, 5, 1, 7, 8});
+  auto run = plumb::run_layer(model, trace, 2);
+  const auto judged = [&] {
+    std::vector<double> sides;
+    KeySingularValue::sites(run, [&](const KeyRows<double>& in, const Where& where) {
+      const auto finding = judge<KeySingularValue>(in, where);
+      INFO(describe(finding));
+      CHECK(finding.verdict == Verdict::holds);
+      sides.push_back(finding.lhs);
+    });
+    return sides;
+  };
+  const auto plain = judged();
+  const Vector<double> bias = 100 * Vector<double>::Ones(run.weights.attention.key.rows());
+  run.weights.attention.key_bias = bias;
+  run.keys[0].rowwise() += bias.transpose();
+  const auto biased = judged();
+  REQUIRE(biased.size() == plain.size());
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    CHECK(biased[i] == Approx(plain[i]).margin(1e-12));
+  }
+}
+
 TEST_CASE("key-second-singular-value: tight, broken, vacuous",
           "[key-second-singular-value][property]") {
   const Matrix<double> identity = Matrix<double>::Identity(3, 3);

@@ -14,6 +14,8 @@
 #include "plumb/model/activation.hpp"
 #include "plumb/model/norm.hpp"
 #include "plumb/trace/layer_run.hpp"
+#include "plumb/weights/architecture.hpp"
+#include "plumb/weights/config.hpp"
 
 /// What the softmax of one head can do: how much weight a key may receive, given the logits. The
 /// logits are those of the softmax, after a soft cap where there is one; n is the number of keys
@@ -207,8 +209,8 @@ struct FirstTokenOutput {
 };
 
 /// The write of attention for a token that sees only itself: a function of that token alone,
-///   write = post_norm(sum_h W_O^h (eta .* (W_V^{kv(h)} x + b_V)) + b_O)   (claim 15b; paper eq.
-///   22)
+///   write = post_norm(sum_h W_O^h (eta .* (W_V^{kv(h)} x + b_V)) + b_O)
+/// (claim 15b; paper eq. 22)
 /// With gates eta of the same token; affine in x where there is no gate. An equality.
 struct FirstTokenWrite {
   static constexpr std::string_view id = "first-token-self-map", part = "b";
@@ -291,6 +293,10 @@ struct FirstTokenWrite {
     if (in.post_gain.size() == 0) return plain;
     const double root = post_root<double>(in, mapped<double>(in));
     return plain * max_abs<double>(in.post_gain) / root + gamma(d + 8, in.unit) * rhs<double>(in);
+  }
+  static Objection objection(const Architecture& a) {
+    if (a.post_norm == NormKind::none || a.post_norm == NormKind::rms_norm) return {};
+    return "the norm on the write is " + std::string(spell(kNormKinds, a.post_norm));
   }
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {
@@ -722,6 +728,10 @@ struct SinkMarginRadius {
     const double logit =
         in.scale * (in.query.norm() + in.other_query.norm()) * longest<double>(in.keys);
     return 2 * gamma(size + 4, in.unit) * logit + gamma(size + 8) * rhs<double>(in);
+  }
+  static Objection objection(const Architecture& a) {
+    if (a.attention_soft_cap) return "logits have a soft cap";
+    return {};
   }
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {

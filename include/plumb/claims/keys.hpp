@@ -84,17 +84,19 @@ inline Objection normalises_no_keys(const Architecture& a) {
 template <class S>
 struct KeyPair {
   Vector<S> x_a, x_b;      ///< what the block reads (d)
-  Vector<S> key_a, key_b;  ///< W_K x, observed (head_dim)
+  Vector<S> key_a, key_b;  ///< W_K x + b_K, observed (head_dim); the bias cancels
   S weight_norm{};         ///< ||W_K||_2
   double unit = kUnit;
 };
 
 namespace detail {
 
-/// A key is off by gamma_d |W_K| |x|, and || |W_K| ||_2 <= sqrt(head_dim) ||W_K||_2.
+/// A key is off by gamma_d |W_K| |x|, and || |W_K| ||_2 <= sqrt(head_dim) ||W_K||_2; adding a bias
+/// rounds the sum.
 inline double key_pair_allowance(const KeyPair<double>& in) {
   return gamma(in.x_a.size() + 4, in.unit) * std::sqrt(static_cast<double>(in.key_a.size())) *
-         in.weight_norm * (in.x_a.norm() + in.x_b.norm());
+             in.weight_norm * (in.x_a.norm() + in.x_b.norm()) +
+         2 * in.unit * (in.key_a.norm() + in.key_b.norm());
 }
 
 inline Objection is_no_key_pair(const KeyPair<double>& in) {
@@ -303,7 +305,7 @@ struct KeyBallNormalised {
 /// m tokens that one kv head reads, and their keys.
 template <class S>
 struct KeyRows {
-  Matrix<S> keys;               ///< K = X W_K', observed (m, head_dim)
+  Matrix<S> keys;               ///< K = X W_K', observed (m, head_dim); without a bias
   Matrix<S> rows;               ///< X (m, d)
   S weight_norm{};              ///< ||W_K||_2
   Index index = 2;              ///< of a singular value, counted from 1
@@ -311,6 +313,7 @@ struct KeyRows {
   std::vector<Index> channels;  ///< C
   S rest_norm{};                ///< ||W_K without its columns C||_2
   double unit = kUnit;
+  S bias_norm{};  ///< ||b_K|| of a bias that was subtracted from the keys, for its rounding
 };
 
 namespace detail {
@@ -329,7 +332,9 @@ inline double singular_value(const Matrix<double>& a, Index i) {
 inline double key_rows_allowance(const KeyRows<double>& in) {
   const double size = std::sqrt(static_cast<double>(in.keys.cols()));
   const double all = in.weight_norm * in.rows.norm();
-  return (gamma(in.rows.cols() + 4, in.unit) * size + gamma(40 * in.rows.rows() + 8)) * all;
+  const double bias = std::sqrt(static_cast<double>(in.rows.rows())) * in.bias_norm;
+  return (gamma(in.rows.cols() + 4, in.unit) * size + gamma(40 * in.rows.rows() + 8)) * all +
+         2 * in.unit * bias;
 }
 
 inline Objection are_no_key_rows(const KeyRows<double>& in, Index index) {
@@ -342,7 +347,8 @@ inline Objection are_no_key_rows(const KeyRows<double>& in, Index index) {
   return {};
 }
 
-/// The rows of the residual with the largest entries, as each kv head reads them.
+/// The rows of the residual with the largest entries, as each kv head reads them, and their keys
+/// without the bias.
 template <class T, class Visit>
 void visit_key_rows(const LayerRun<T>& run, const Visit& visit) {
   auto order = rows_by_size(run.residual);
@@ -362,6 +368,11 @@ void visit_key_rows(const LayerRun<T>& run, const Visit& visit) {
     for (Index i = 0; i < m; ++i) {
       const Index t = order[static_cast<std::size_t>(i)];
       in.keys.row(i) = head_part(run.keys_at(site::Stage::projected), t, kv, size).transpose();
+    }
+    if (const auto& bias = run.weights.attention.key_bias; bias.size() > 0) {
+      const Vector<double> part = bias.segment(kv * size, size).template cast<double>();
+      in.keys.rowwise() -= part.transpose();
+      in.bias_norm = part.norm();
     }
     Matrix<double> weight = key_weight(run, kv);
     in.weight_norm = collapse::spectral_norm(weight);
