@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "plumb/model/planted.hpp"
 #include "support/evidence.hpp"
 
 using namespace plumb::claims;
