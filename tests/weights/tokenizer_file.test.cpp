@@ -222,7 +222,7 @@ TEST_CASE("tokenizer file: a token in no byte's spelling is kept as it stands") 
   CHECK_FALSE(parts.vocabulary.contains("\u2581x"));
 }
 
-TEST_CASE("tokenizer file: what is not implemented is refused by name") {
+TEST_CASE("tokenizer file: what is not supported is refused by name") {
   const auto set = [](const char* key, const json& value) {
     return fault([&](json& contents) { contents[key] = value; });
   };
@@ -267,7 +267,7 @@ TEST_CASE("tokenizer file: what is not implemented is refused by name") {
         "'pre_tokenizer.\"split\"' is not known to plumb, and it may change the ids");
 }
 
-TEST_CASE("tokenizer file: options of added tokens that are not implemented are refused") {
+TEST_CASE("tokenizer file: options of added tokens that are not supported are refused") {
   CHECK(fault([&](json& contents) {
           add_token(contents, "<s>");
           contents["added_tokens"][0]["single_word"] = true;

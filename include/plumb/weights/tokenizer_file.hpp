@@ -22,7 +22,7 @@
 #include "plumb/weights/tokenizer_parts.hpp"
 #include "plumb/weights/word_pattern.hpp"
 
-/// tokenizer.json -> the parts of a BPE tokenizer. What may change the ids and is not implemented
+/// tokenizer.json -> the parts of a BPE tokenizer. What may change the ids and is not supported
 /// is refused by name, never ignored.
 namespace plumb::detail {
 
