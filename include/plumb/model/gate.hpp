@@ -35,8 +35,8 @@ struct Gate {
     require_size("Gate::apply", "rows of the openings", openings.rows(), outputs.rows());
     Matrix<T> gated = outputs;
     const Index width = covered(outputs);
-    for (Index c = 0; c < outputs.cols(); ++c) {
-      gated.col(c).array() *= openings.col(c / width).array();
+    for (Index t = 0; t < outputs.rows(); ++t) {
+      for (Index c = 0; c < outputs.cols(); ++c) gated(t, c) *= openings(t, c / width);
     }
     return gated;
   }
@@ -45,7 +45,9 @@ struct Gate {
   Matrix<T> gather(const Matrix<T>& columns) const {
     Matrix<T> sums = Matrix<T>::Zero(columns.rows(), weight.rows());
     const Index width = covered(columns);
-    for (Index c = 0; c < columns.cols(); ++c) sums.col(c / width) += columns.col(c);
+    for (Index t = 0; t < columns.rows(); ++t) {
+      for (Index c = 0; c < columns.cols(); ++c) sums(t, c / width) += columns(t, c);
+    }
     return sums;
   }
 
