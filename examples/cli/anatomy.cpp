@@ -61,8 +61,7 @@ int run_anatomy(const Options& options) {
     plumb::sink::HeadExplainer explainer(architecture);
     Progress progress(options.quiet);
     const auto tell = [&](plumb::Index layer, plumb::site::residual, plumb::Matrix<float>&) {
-      progress.show("layer " + std::to_string(layer) + " of " +
-                    std::to_string(architecture.layers));
+      progress.show("layers", layer, architecture.layers);
     };
     const auto trace = plumb::trace(
         model, ids,

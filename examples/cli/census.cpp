@@ -37,7 +37,7 @@ int run_census(const Options& options) {
   {
     Progress progress(options.quiet);
     settings.progress = [&](plumb::Index done, plumb::Index tokens) {
-      progress.show(std::to_string(done) + " of " + std::to_string(tokens) + " tokens");
+      progress.show("tokens", done, tokens);
     };
     found = plumb::spike::census(model, settings);
   }

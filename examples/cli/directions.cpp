@@ -61,10 +61,11 @@ int run_directions(const Options& options) {
   plumb::report::Directions found;
   {
     Progress progress(options.quiet);
-    search.progress = [&](plumb::Index layer, plumb::Index done, plumb::Index total) {
+    search.progress = [&](plumb::Index layer, const char* step, plumb::Index done,
+                          plumb::Index total) {
       progress.show("layer " + std::to_string(layer) + " of " +
-                    std::to_string(architecture.layers) + ": " + std::to_string(done) + " of " +
-                    std::to_string(total) + " channels");
+                        std::to_string(architecture.layers) + ": " + step,
+                    done, total);
     };
     found = plumb::report::find_directions(model, search);
   }

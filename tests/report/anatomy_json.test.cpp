@@ -46,6 +46,9 @@ TEST_CASE("the fields that others rely on are there") {
   CHECK(json["sink"]["importance"][0].size() == 4);
   CHECK(json["sink"]["ratio_first_token"].is_number());
   CHECK(json["sink"]["ratio_first_half"].is_number());
+  CHECK(json["sink"]["windows"].empty());
+  CHECK(json["sink"]["ratio_first_token_full_layers"] == json["sink"]["ratio_first_token"]);
+  CHECK(json["sink"]["ratio_first_token_window_layers"].is_null());
 }
 
 TEST_CASE("a model without a spike has empty lists and no plateau") {

@@ -7,8 +7,10 @@
 
 namespace {
 
-std::string report(const plumb::planted::Plan& plan, const plumb::TokenIds& ids) {
-  const auto planted = plumb::planted::make(plan);
+std::string report(const plumb::planted::Plan& plan, const plumb::TokenIds& ids,
+                   const std::vector<plumb::Index>& windows = {}) {
+  auto planted = plumb::planted::make(plan);
+  planted.checkpoint.architecture.windows = windows;
   const auto trace = plumb::trace(plumb::Decoder<double>(planted.checkpoint), ids);
   const auto text = plumb::report::dissect(trace, plumb::sink::attention_received(trace));
   std::ostringstream out;
@@ -49,6 +51,29 @@ TEST_CASE("no spike is said in words") {
 
 TEST_CASE("a text too short for sink ratios carries a warning") {
   CHECK(says(report({}, {0, 5, 6}), "Warning: below 10 tokens"));
+}
+
+TEST_CASE("layers with a window are counted apart") {
+  plumb::planted::Plan plan;  // two sink heads, both in layers that have no window here
+  const auto text = report(plan, kText, {4, 0, 0, 0, 0, 0});
+  CHECK(says(text, "sink heads  window\n"));
+  CHECK(says(text, "2 of 24 by Gu et al. (all queries"));
+  CHECK(says(text, "2 of 20 by Gu et al. in layers that see the whole text"));
+  CHECK(says(text, "0 of 4 by Gu et al. in layers with a window"));
+  CHECK_FALSE(says(report(plan, kText), "window"));
+}
+
+TEST_CASE("of several texts the shortest and the longest length are told") {
+  const auto planted = plumb::planted::make({});
+  const plumb::Decoder<double> model(planted.checkpoint);
+  std::vector<plumb::report::TextAnatomy> texts;
+  for (const std::size_t length : {11, 10}) {
+    const auto trace = plumb::trace(model, {kText.begin(), kText.begin() + length});
+    texts.push_back(plumb::report::dissect(trace, plumb::sink::attention_received(trace)));
+  }
+  std::ostringstream out;
+  plumb::report::print(out, plumb::report::combine(texts), planted.checkpoint, {}, false);
+  CHECK(says(out.str(), "(T = 10 to 11, epsilon = 0.3)"));
 }
 
 TEST_CASE("more heads than fit are summarised") {

@@ -56,9 +56,15 @@ TEST_CASE("screening lists the channels that a search of all lists") {
 TEST_CASE("channels asked for are all listed, ranked over layers, and progress is told") {
   DirectionsOptions options;
   options.channels = {5, 9};
-  Index told = 0;
-  options.progress = [&](Index layer, Index, Index total) {
+  Index told = 0, norms_told = 0;
+  options.progress = [&](Index layer, const std::string& step, Index done, Index total) {
     CHECK(layer < 6);
+    CHECK(done <= total);
+    if (step == "norms") {
+      ++norms_told;
+      return;
+    }
+    CHECK(step == "channels");
     CHECK(total == 2);
     ++told;
   };
@@ -69,6 +75,7 @@ TEST_CASE("channels asked for are all listed, ranked over layers, and progress i
     CHECK(std::abs(found.channels[i - 1].pair.lambda) >= std::abs(found.channels[i].pair.lambda));
   }
   CHECK(told >= 6);
+  CHECK(norms_told >= 6);
 
   options.top = 3;
   CHECK(of_planted(options).channels.size() == 3);

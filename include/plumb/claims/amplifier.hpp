@@ -1,6 +1,5 @@
 #pragma once
 
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -14,6 +13,7 @@
 #include "plumb/claims/feed_forward.hpp"
 #include "plumb/claims/sites.hpp"
 #include "plumb/claims/verdict.hpp"
+#include "plumb/core/dense.hpp"
 #include "plumb/spike/quadratic_form.hpp"
 #include "plumb/spike/trigger_cone.hpp"
 #include "plumb/trace/layer_run.hpp"
@@ -60,8 +60,8 @@ struct Spectrum {
 /// `formed`: what the matrix itself is off by, in norm. The error adds ||S V - V L||_F and
 /// ||V'V - 1||_F ||L||, with the rounding of these products. Cost: O(d^3).
 inline Spectrum spectrum_of(const Matrix<double>& form, double formed) {
-  const Eigen::SelfAdjointEigenSolver<Matrix<double>> solver(form);
-  Spectrum spectrum{solver.eigenvalues(), solver.eigenvectors(), 0};
+  auto [eigenvalues, eigenvectors] = symmetric_eigen<double>(form);
+  Spectrum spectrum{std::move(eigenvalues), std::move(eigenvectors), 0};
   const auto& [values, vectors, error] = spectrum;
   const double size = values.cwiseAbs().maxCoeff();
   const Matrix<double> rest = form * vectors - vectors * values.asDiagonal();

@@ -334,4 +334,11 @@ Profile measure(const Population& population, const Decoder<T>& model) {
   return profile;
 }
 
+#ifdef PLUMB_EXTERN_TEMPLATES
+extern template Profile measure(const Population&, const Decoder<float>&);
+extern template Profile measure(const Population&, const Decoder<double>&);
+extern template void add(Population&, const Trace<float>&, const spike::Outliers&);
+extern template void add(Population&, const Trace<double>&, const spike::Outliers&);
+#endif
+
 }  // namespace plumb::collapse

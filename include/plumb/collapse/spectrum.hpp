@@ -1,12 +1,11 @@
 #pragma once
 
-#include <Eigen/Eigenvalues>
-#include <Eigen/QR>
 #include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
 
+#include "plumb/core/dense.hpp"
 #include "plumb/core/errors.hpp"
 #include "plumb/core/linalg.hpp"
 
@@ -64,13 +63,9 @@ inline Vector<double> singular_values(const MatrixRef<double>& a, Route route = 
   if (a.rows() < a.cols()) tall = a.transpose();
   if (route == Route::gram) {
     const Matrix<double> gram = tall.transpose() * tall;
-    return detail::roots_descending(
-        Eigen::SelfAdjointEigenSolver<Matrix<double>>(gram, Eigen::EigenvaluesOnly).eigenvalues());
+    return detail::roots_descending(symmetric_eigenvalues<double>(gram));
   }
-  const Eigen::HouseholderQR<Matrix<double>> qr(tall);
-  const Index n = tall.cols();
-  return detail::jacobi_singular_values(
-      qr.matrixQR().topRows(n).template triangularView<Eigen::Upper>());
+  return detail::jacobi_singular_values(triangular_factor<double>(tall));
 }
 
 /// ||A||_2, the largest singular value.
@@ -132,17 +127,16 @@ inline Spectrum spectrum(const MatrixRef<double>& rows, Route route = Route::gra
 /// batches.
 inline Spectrum spectrum_of_gram(const MatrixRef<double>& gram) {
   require_size("spectrum_of_gram", "columns", gram.cols(), gram.rows());
-  return spectrum_of(detail::roots_descending(
-      Eigen::SelfAdjointEigenSolver<Matrix<double>>(gram, Eigen::EigenvaluesOnly).eigenvalues()));
+  return spectrum_of(detail::roots_descending(symmetric_eigenvalues<double>(gram)));
 }
 
 /// Orthonormal rows (rank, n) that span the fewest leading directions with 99 % of the energy of a
 /// Gram matrix (n, n). No rows for a zero matrix.
 inline Matrix<double> leading_subspace(const MatrixRef<double>& gram) {
   require_size("leading_subspace", "columns", gram.cols(), gram.rows());
-  const Eigen::SelfAdjointEigenSolver<Matrix<double>> solver(gram);
-  const Index rank = detail::rank_of_energy(detail::roots_descending(solver.eigenvalues()));
-  return solver.eigenvectors().rightCols(rank).rowwise().reverse().transpose();
+  const auto [values, vectors] = symmetric_eigen<double>(gram);
+  const Index rank = detail::rank_of_energy(detail::roots_descending(values));
+  return vectors.rightCols(rank).rowwise().reverse().transpose();
 }
 
 /// Principal angles in radians, ascending, between the spans of two sets of orthonormal rows; as

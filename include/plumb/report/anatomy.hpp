@@ -34,6 +34,8 @@ struct TextAnatomy {
   Matrix<double> importance;          ///< (layers, heads), alpha of the first token, Gu et al.
   sink::SinkRatios ratios;            ///< self_and_later
   sink::SinkRatios later_ratios;      ///< strictly later queries
+  sink::SinkRatios full_ratios;       ///< self_and_later, heads of layers without a window
+  sink::SinkRatios window_ratios;     ///< self_and_later, heads of layers with one
   std::vector<HeadReport> heads;      ///< what heads do and why; empty unless asked for
   std::vector<sink::Chain> chains;    ///< of first token and delimiters; empty unless asked for
   std::vector<sink::Alignment> alignments;  ///< of tokens with step-ups; empty unless asked for
@@ -61,6 +63,12 @@ TextAnatomy dissect(const Trace<T>& trace, const sink::AttentionReceived& receiv
   }
   text.ratios = sink::sink_ratios(received);
   text.later_ratios = sink::sink_ratios(received, sink::kSinkEpsilon, sink::Queries::later);
+  std::vector<Index> full, windowed;
+  for (Index layer = 0; layer < received.layers(); ++layer) {
+    (trace.architecture.window_of(layer) > 0 ? windowed : full).push_back(layer);
+  }
+  text.full_ratios = sink::sink_ratios_of(received, full);
+  text.window_ratios = sink::sink_ratios_of(received, windowed);
   return text;
 }
 
@@ -77,7 +85,9 @@ struct Anatomy {
   double ratio_first_token = 0;
   double ratio_first_half = 0;
   double ratio_later = 0;
-  double ratio_first_token_deviation = 0;     ///< over texts; 0 for one
+  double ratio_full = 0;                   ///< first token, of the heads of layers without a window
+  double ratio_window = 0;                 ///< first token, of the heads of layers with one
+  double ratio_first_token_deviation = 0;  ///< over texts; 0 for one
   std::optional<collapse::Profile> collapse;  ///< of the spike tokens of all texts
 };
 
@@ -104,6 +114,8 @@ inline Anatomy combine(const std::vector<TextAnatomy>& texts) {
     all.ratio_first_token += share * text.ratios.first_token;
     all.ratio_first_half += share * text.ratios.first_half;
     all.ratio_later += share * text.later_ratios.first_token;
+    all.ratio_full += share * text.full_ratios.first_token;
+    all.ratio_window += share * text.window_ratios.first_token;
     if (text.loss) {
       losses += *text.loss;
       ++with_loss;

@@ -97,22 +97,31 @@ inline nlohmann::ordered_json amplifiers_json(const std::vector<Amplifier>& list
   return json;
 }
 
-inline nlohmann::ordered_json sink_json(const Anatomy& anatomy) {
+inline nlohmann::ordered_json sink_json(const Anatomy& anatomy, const Architecture& architecture) {
   auto importance = nlohmann::ordered_json::array();
   for (Index layer = 0; layer < anatomy.importance.rows(); ++layer) {
     const RowVector<double> row = anatomy.importance.row(layer);
     importance.push_back(std::vector<double>(row.data(), row.data() + row.size()));
   }
-  return {{"epsilon", sink::kSinkEpsilon},
-          {"length", anatomy.shortest},
-          {"definition", "gu"},
-          {"ratio_first_token", anatomy.ratio_first_token},
-          {"ratio_first_half", anatomy.ratio_first_half},
-          {"ratio_first_token_later_queries", anatomy.ratio_later},
-          {"ratio_first_token_deviation", anatomy.ratio_first_token_deviation},
-          {"importance", importance},
-          {"heads", head_classes_json(anatomy.shown.heads)},
-          {"explanations", explanations_json(anatomy.shown.heads)}};
+  // Null where there is no such layer.
+  const auto share = [](double ratio, const sink::SinkRatios& of) -> nlohmann::ordered_json {
+    if (of.heads == 0) return nullptr;
+    return ratio;
+  };
+  return {
+      {"epsilon", sink::kSinkEpsilon},
+      {"length", anatomy.shortest},
+      {"definition", "gu"},
+      {"ratio_first_token", anatomy.ratio_first_token},
+      {"ratio_first_half", anatomy.ratio_first_half},
+      {"ratio_first_token_later_queries", anatomy.ratio_later},
+      {"ratio_first_token_deviation", anatomy.ratio_first_token_deviation},
+      {"windows", architecture.windows},
+      {"ratio_first_token_full_layers", share(anatomy.ratio_full, anatomy.shown.full_ratios)},
+      {"ratio_first_token_window_layers", share(anatomy.ratio_window, anatomy.shown.window_ratios)},
+      {"importance", importance},
+      {"heads", head_classes_json(anatomy.shown.heads)},
+      {"explanations", explanations_json(anatomy.shown.heads)}};
 }
 
 }  // namespace detail
@@ -141,7 +150,7 @@ inline nlohmann::ordered_json to_json(const Anatomy& anatomy, const Checkpoint& 
           {"amplifier", detail::amplifiers_json(anatomy.shown.amplifiers)},
           {"collapse", anatomy.collapse ? collapse_json(*anatomy.collapse) : empty},
           {"keys", anatomy.collapse ? keys_json(*anatomy.collapse) : empty},
-          {"sink", detail::sink_json(anatomy)},
+          {"sink", detail::sink_json(anatomy, checkpoint.architecture)},
           {"chain", chains_json(anatomy.shown.chains, anatomy.shown.alignments)}};
 }
 

@@ -161,9 +161,16 @@ inline void print_amplifiers(std::ostream& out, const TextAnatomy& text) {
   out << remarks;
 }
 
-inline void print_sinks(std::ostream& out, const Anatomy& anatomy) {
+/// "T = 128", or "T = 40 to 128" of texts of different length.
+inline std::string text_lengths(const Anatomy& anatomy) {
+  const auto shortest = "T = " + std::to_string(anatomy.shortest);
+  return anatomy.longest == anatomy.shortest ? shortest
+                                             : shortest + " to " + std::to_string(anatomy.longest);
+}
+
+/// Alpha of every head, a line a layer.
+inline Table importance_table(const Matrix<double>& alpha, const Architecture& architecture) {
   constexpr Index kWidest = 8;  // heads that fit side by side
-  const auto& alpha = anatomy.importance;
   const bool each = alpha.cols() <= kWidest;
   std::vector<Table::Column> columns{{"layer"}};
   if (each) {
@@ -174,6 +181,7 @@ inline void print_sinks(std::ostream& out, const Anatomy& anatomy) {
     columns.insert(columns.end(), {{"smallest"}, {"mean"}, {"largest"}});
   }
   columns.push_back({"sink heads"});
+  if (!architecture.windows.empty()) columns.push_back({"window"});
   Table table(columns);
   for (Index layer = 0; layer < alpha.rows(); ++layer) {
     std::vector<std::string> cells{std::to_string(layer)};
@@ -186,24 +194,42 @@ inline void print_sinks(std::ostream& out, const Anatomy& anatomy) {
     }
     cells.push_back(std::to_string((row.array() > sink::kSinkEpsilon).count()) + " of " +
                     std::to_string(alpha.cols()));
+    if (!architecture.windows.empty()) {
+      const Index window = architecture.window_of(layer);
+      cells.push_back(window > 0 ? std::to_string(window) : "-");
+    }
     table.add(std::move(cells));
   }
+  return table;
+}
+
+inline void print_sinks(std::ostream& out, const Anatomy& anatomy,
+                        const Architecture& architecture) {
   // Of one text a count; of several the mean share.
-  const auto share = [&](double ratio) {
-    const auto heads = static_cast<double>(alpha.size());
-    return anatomy.texts == 1 ? fixed(ratio * heads, 0) + " of " + std::to_string(alpha.size())
-                              : fixed(100 * ratio, 1) + " %";
+  const auto share_of = [&](double ratio, Index heads) {
+    return anatomy.texts == 1
+               ? fixed(ratio * static_cast<double>(heads), 0) + " of " + std::to_string(heads)
+               : fixed(100 * ratio, 1) + " %";
   };
+  const auto share = [&](double ratio) { return share_of(ratio, anatomy.importance.size()); };
   const auto deviation = anatomy.texts == 1
                              ? std::string()
                              : " +- " + fixed(100 * anatomy.ratio_first_token_deviation, 1) + " %";
-  out << "\nAttention sinks: mean attention that the first token receives (T = " << anatomy.shortest
-      << ", epsilon = " << number(sink::kSinkEpsilon) << ")\n"
-      << table << "  heads above epsilon: " << share(anatomy.ratio_first_token) << deviation
+  out << "\nAttention sinks: mean attention that the first token receives ("
+      << text_lengths(anatomy) << ", epsilon = " << number(sink::kSinkEpsilon) << ")\n"
+      << importance_table(anatomy.importance, architecture)
+      << "  heads above epsilon: " << share(anatomy.ratio_first_token) << deviation
       << " by Gu et al. (all queries from the token on)\n"
       << "                       " << share(anatomy.ratio_later) << " by later queries only\n"
       << "                       " << share(anatomy.ratio_first_half)
       << " for any token of the first half\n";
+  if (!architecture.windows.empty()) {
+    const auto& shown = anatomy.shown;
+    out << "                       " << share_of(anatomy.ratio_full, shown.full_ratios.heads)
+        << " by Gu et al. in layers that see the whole text\n"
+        << "                       " << share_of(anatomy.ratio_window, shown.window_ratios.heads)
+        << " by Gu et al. in layers with a window, whose later queries do not see the token\n";
+  }
   if (anatomy.shortest < sink::kShortestSinkText) {
     out << "  Warning: below " << sink::kShortestSinkText
         << " tokens even uniform attention exceeds epsilon; these ratios say nothing.\n";
@@ -224,7 +250,7 @@ inline void print(std::ostream& out, const Anatomy& anatomy, const Checkpoint& c
     print_collapse(out, *anatomy.collapse);
     print_keys(out, *anatomy.collapse);
   }
-  detail::print_sinks(out, anatomy);
+  detail::print_sinks(out, anatomy, checkpoint.architecture);
   print_heads(out, anatomy.shown.heads);
   std::vector<std::string> names;
   for (const auto& chain : anatomy.shown.chains) {

@@ -25,7 +25,8 @@ struct DirectionsOptions {
   std::optional<std::vector<Index>> channels;  ///< of each layer; absent: screening decides
   bool all_channels = false;                   ///< instead of a list
   std::optional<Index> top;                    ///< listed at most; absent: 20 if screened, else all
-  std::function<void(Index layer, Index done, Index total)> progress;  ///< channels of a layer
+  /// Told of the steps of each layer: "norms" in tiles, then "channels".
+  std::function<void(Index layer, const char* step, Index done, Index total)> progress;
 };
 
 inline constexpr Index kTopDirections = 20;
@@ -59,7 +60,13 @@ std::vector<spike::Eigenpair> search_layer(const spike::FeedForwardView<T>& view
                                            LayerDirections& summary) {
   spike::ScanOptions scan;
   if (options.progress) {
-    scan.progress = [&](Index done, Index total) { options.progress(summary.layer, done, total); };
+    const auto tell = [&options, layer = summary.layer](const char* step) {
+      return [&options, layer, step](Index done, Index total) {
+        options.progress(layer, step, done, total);
+      };
+    };
+    scan.norms_progress = tell("norms");
+    scan.progress = tell("channels");
   }
   if (options.channels || options.all_channels) {
     auto pairs = options.channels ? spike::leading_eigenpairs(view, *options.channels, scan)

@@ -62,4 +62,11 @@ std::vector<Alignment> alignments(const Decoder<T>& model, const Trace<T>& trace
   return found;
 }
 
+#ifdef PLUMB_EXTERN_TEMPLATES
+extern template std::vector<Alignment> alignments(const Decoder<float>&, const Trace<float>&,
+                                                  const spike::LifeCycle&);
+extern template std::vector<Alignment> alignments(const Decoder<double>&, const Trace<double>&,
+                                                  const spike::LifeCycle&);
+#endif
+
 }  // namespace plumb::sink

@@ -158,4 +158,11 @@ inline std::optional<GainCollinearity> gain_collinearity(const VectorRef<double>
                           norm * squares.squaredNorm() / squares.sum(), norm * squares.maxCoeff()};
 }
 
+#ifdef PLUMB_EXTERN_TEMPLATES
+extern template SelfSinks self_sinks(const Attention<float>&, const MatrixRef<float>&,
+                                     std::vector<Index>);
+extern template SelfSinks self_sinks(const Attention<double>&, const MatrixRef<double>&,
+                                     std::vector<Index>);
+#endif
+
 }  // namespace plumb::sink

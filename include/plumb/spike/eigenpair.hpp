@@ -293,4 +293,9 @@ Eigenpair leading_eigenpair(const QuadraticForm<T>& form, const EigenpairOptions
   return pair;
 }
 
+#ifdef PLUMB_EXTERN_TEMPLATES
+extern template Eigenpair leading_eigenpair(const QuadraticForm<float>&, const EigenpairOptions&);
+extern template Eigenpair leading_eigenpair(const QuadraticForm<double>&, const EigenpairOptions&);
+#endif
+
 }  // namespace plumb::spike

@@ -254,4 +254,15 @@ TopChannels top_channels(const FeedForwardView<T>& view, Index count,
   return top;
 }
 
+#ifdef PLUMB_EXTERN_TEMPLATES
+extern template std::vector<Eigenpair> leading_eigenpairs(const FeedForwardView<float>&,
+                                                          const std::vector<Index>&,
+                                                          const ScanOptions&);
+extern template std::vector<Eigenpair> leading_eigenpairs(const FeedForwardView<double>&,
+                                                          const std::vector<Index>&,
+                                                          const ScanOptions&);
+extern template TopChannels top_channels(const FeedForwardView<float>&, Index, const ScanOptions&);
+extern template TopChannels top_channels(const FeedForwardView<double>&, Index, const ScanOptions&);
+#endif
+
 }  // namespace plumb::spike

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -10,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "plumb/core/dense.hpp"
 #include "plumb/core/errors.hpp"
 #include "plumb/core/linalg.hpp"
 #include "plumb/spike/lanczos.hpp"
@@ -105,12 +105,11 @@ class Bidiagonal {
     Eigen::VectorXd diagonal = alpha.cwiseAbs2();
     diagonal.tail(k - 1) += beta.head(k - 1).cwiseAbs2();
     const Eigen::VectorXd side = alpha.cwiseProduct(beta).head(k - 1);
-    Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver;
-    solver.computeFromTridiagonal(diagonal, side);
+    const auto squares = tridiagonal_eigen<double>(diagonal, side);
 
     const Index found = std::min(count, k);
     Small small{Vector<double>(found), Eigen::MatrixXd(k, found),
-                solver.eigenvectors().rightCols(found).rowwise().reverse(), Vector<double>(found)};
+                squares.vectors.rightCols(found).rowwise().reverse(), Vector<double>(found)};
     for (Index i = 0; i < found; ++i) {
       Eigen::VectorXd x = alpha.cwiseProduct(small.right.col(i));  // B y
       x.head(k - 1) += beta.head(k - 1).cwiseProduct(small.right.col(i).tail(k - 1));

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
 #include <vector>
 
+#include "plumb/core/dense.hpp"
 #include "plumb/core/errors.hpp"
 #include "plumb/core/linalg.hpp"
 
@@ -137,9 +137,7 @@ class Lanczos {
   SpectrumEnds ends() const {
     const Eigen::Map<const Vector<double>> diagonal(diagonal_.data(), steps_);
     const Eigen::Map<const Vector<double>> side(side_.data(), steps_ - 1);
-    Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver;
-    solver.computeFromTridiagonal(diagonal, side, Eigen::EigenvaluesOnly);
-    const auto& values = solver.eigenvalues();
+    const Vector<double> values = tridiagonal_eigenvalues<double>(diagonal, side);
     const auto pair = [&](double theta) -> RitzPair {
       Vector<double> v = detail::tridiagonal_vector(diagonal, side, theta);
       const double bound = side_.back() * std::abs(v[steps_ - 1]);

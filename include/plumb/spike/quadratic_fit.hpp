@@ -1,6 +1,5 @@
 #pragma once
 
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -8,6 +7,7 @@
 #include <unsupported/Eigen/NonLinearOptimization>
 #include <vector>
 
+#include "plumb/core/dense.hpp"
 #include "plumb/core/errors.hpp"
 #include "plumb/core/linalg.hpp"
 #include "plumb/model/feed_forward.hpp"
@@ -85,13 +85,12 @@ struct Whitened {
 /// Directions of variance below rank * u of the largest are rounding.
 inline Whitened whiten(const Eigen::MatrixXd& h) {
   const auto n = static_cast<double>(h.rows());
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> moment(h.transpose() * h / n);
-  const Eigen::VectorXd& variance = moment.eigenvalues();
+  const auto [variance, directions] = symmetric_eigen<double>(h.transpose() * h / n);
   const double noise = static_cast<double>(std::max(h.rows(), h.cols())) *
                        std::numeric_limits<double>::epsilon() * variance[variance.size() - 1];
   const Index rank = (variance.array() > noise).count();
-  const Eigen::MatrixXd back = moment.eigenvectors().rightCols(rank) *
-                               variance.tail(rank).cwiseSqrt().cwiseInverse().asDiagonal();
+  const Eigen::MatrixXd back =
+      directions.rightCols(rank) * variance.tail(rank).cwiseSqrt().cwiseInverse().asDiagonal();
   return {h * back, back};
 }
 
@@ -102,9 +101,9 @@ inline std::vector<Eigen::VectorXd> spectral_starts(const Eigen::MatrixXd& g,
   std::vector<Eigen::VectorXd> starts;
   Eigen::MatrixXd moment = g.transpose() * f.asDiagonal() * g / static_cast<double>(g.rows());
   const auto add_ends = [&] {
-    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> ends(moment);
-    starts.push_back(ends.eigenvectors().rightCols(1));
-    if (g.cols() > 1) starts.push_back(ends.eigenvectors().leftCols(1));
+    const Matrix<double> ends = symmetric_eigen<double>(moment).vectors;
+    starts.push_back(ends.rightCols(1));
+    if (g.cols() > 1) starts.push_back(ends.leftCols(1));
   };
   add_ends();
   moment.diagonal().array() -= f.mean();
@@ -172,8 +171,7 @@ inline bool estimate_errors(QuadraticFit& fit, const Eigen::MatrixXd& h, const E
   // In units of w: the law is (w'h)^2 with w = sqrt(lambda) s, so its rows are 2 sqrt(lambda) (s'h)
   // h.
   const Eigen::MatrixXd j = (2 * size * along).asDiagonal() * h;
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> normal(j.transpose() * j);
-  const Eigen::VectorXd& curvature = normal.eigenvalues();
+  const auto [curvature, directions] = symmetric_eigen<double>(j.transpose() * j);
   const double noise = static_cast<double>(h.rows()) * std::numeric_limits<double>::epsilon() *
                        curvature[curvature.size() - 1];
   if (!(curvature[0] > noise)) return false;
@@ -181,8 +179,8 @@ inline bool estimate_errors(QuadraticFit& fit, const Eigen::MatrixXd& h, const E
   if (spare <= 0) return true;
   const double variance =
       (fit.lambda * along.cwiseAbs2() - f).squaredNorm() / static_cast<double>(spare);
-  const Eigen::MatrixXd covariance = normal.eigenvectors() * curvature.cwiseInverse().asDiagonal() *
-                                     normal.eigenvectors().transpose() * variance;
+  const Eigen::MatrixXd covariance =
+      directions * curvature.cwiseInverse().asDiagonal() * directions.transpose() * variance;
   const double radial = fit.direction.dot(covariance * fit.direction);
   fit.lambda_error = 2 * size * std::sqrt(std::max(0.0, radial));
   fit.direction_error = std::sqrt(std::max(0.0, covariance.trace() - radial)) / size;

@@ -289,4 +289,11 @@ std::vector<FormNorms> form_norms(const FeedForwardView<T>& view, const Progress
   return norms;
 }
 
+#ifdef PLUMB_EXTERN_TEMPLATES
+extern template FormNorms form_norms(const QuadraticForm<float>&);
+extern template FormNorms form_norms(const QuadraticForm<double>&);
+extern template std::vector<FormNorms> form_norms(const FeedForwardView<float>&, const Progress&);
+extern template std::vector<FormNorms> form_norms(const FeedForwardView<double>&, const Progress&);
+#endif
+
 }  // namespace plumb::spike

@@ -124,4 +124,11 @@ Certificate certificate(const QuadraticForm<T>& form, const FormNorms& norms,
   return bound;
 }
 
+#ifdef PLUMB_EXTERN_TEMPLATES
+extern template Split split(const QuadraticForm<float>&, const Eigenpair&,
+                            const VectorRef<double>&);
+extern template Split split(const QuadraticForm<double>&, const Eigenpair&,
+                            const VectorRef<double>&);
+#endif
+
 }  // namespace plumb::spike

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <Eigen/QR>
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -8,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "plumb/core/dense.hpp"
 #include "plumb/core/errors.hpp"
 #include "plumb/core/linalg.hpp"
 #include "plumb/model/decoder.hpp"
@@ -148,9 +148,7 @@ inline Vector<double> head_reach(const Matrix<double>& output, const Matrix<doub
                                  const Reading& read) {
   const Matrix<double> folded = values * read.gain.asDiagonal();
   if (read.unit) return (output * folded).cwiseAbs().rowwise().sum();
-  const Eigen::HouseholderQR<Eigen::MatrixXd> qr(folded.transpose());
-  const Index rank = std::min(folded.rows(), folded.cols());
-  const Eigen::MatrixXd r = qr.matrixQR().topRows(rank).template triangularView<Eigen::Upper>();
+  const Matrix<double> r = triangular_factor<double>(folded.transpose());
   return read.length() * (output * r.transpose()).rowwise().norm();
 }
 
