@@ -9,6 +9,7 @@
 #include "plumb/claims/sites.hpp"
 #include "plumb/kernels/reference.hpp"
 #include "plumb/model/activation.hpp"
+#include "plumb/model/feed_forward.hpp"
 #include "plumb/trace/layer_run.hpp"
 #include "plumb/weights/architecture.hpp"
 #include "plumb/weights/config.hpp"
@@ -57,25 +58,19 @@ inline Matrix<double> projected(const Matrix<double>& x, const Matrix<double>& w
 }
 
 /// W_gate x (or W_up x where there is no gate) at some rows, with a bias if the block has one.
-template <class Block>
-Matrix<double> arguments(const Block& block, const Matrix<double>& x) {
+inline Matrix<double> arguments(const FeedForward<double>& block, const Matrix<double>& x) {
   const bool gated = block.gate.size() > 0;
   Matrix<double> z = projected(x, gated ? block.gate : block.up);
-  if constexpr (requires { block.gate_bias; }) {
-    const Vector<double>& bias = gated ? block.gate_bias : block.up_bias;
-    if (bias.size() > 0) z.rowwise() += bias.transpose();
-  }
+  const Vector<double>& bias = gated ? block.gate_bias : block.up_bias;
+  if (bias.size() > 0) z.rowwise() += bias.transpose();
   return z;
 }
 
 /// W_up x at some rows, or ones where there is no gate.
-template <class Block>
-Matrix<double> factors(const Block& block, const Matrix<double>& x) {
+inline Matrix<double> factors(const FeedForward<double>& block, const Matrix<double>& x) {
   if (block.gate.size() == 0) return Matrix<double>::Ones(x.rows(), block.up.rows());
   Matrix<double> y = projected(x, block.up);
-  if constexpr (requires { block.up_bias; }) {
-    if (block.up_bias.size() > 0) y.rowwise() += block.up_bias.transpose();
-  }
+  if (block.up_bias.size() > 0) y.rowwise() += block.up_bias.transpose();
   return y;
 }
 

@@ -67,11 +67,14 @@ struct AttentionRows {
   Vector<double> gain;   ///< of the norm in front
   Matrix<double> write;  ///< before a post-norm
 
-  /// The rows of W_V that column c of the head outputs reads, gain folded in.
-  RowVector<double> value_row(Index column) const {
+  /// The row of W_V that a column of the head outputs reads.
+  Index value_index(Index column) const {
     const Index head = column / block.head_dim, within = column % block.head_dim;
-    return block.values.row(block.kv_head(head) * block.head_dim + within)
-        .cwiseProduct(gain.transpose());
+    return block.kv_head(head) * block.head_dim + within;
+  }
+  /// That row, gain folded in.
+  RowVector<double> value_row(Index column) const {
+    return block.values.row(value_index(column)).cwiseProduct(gain.transpose());
   }
 
   /// sum over columns of |constants that biases add|; with `summed`, of their sum, which is exact
@@ -82,16 +85,10 @@ struct AttentionRows {
       sum += term;
       sizes += std::abs(term);
     };
-    const auto collect = [&](const auto& any) {
-      if constexpr (requires { any.value_bias; }) {
-        for (Index c = 0; any.value_bias.size() > 0 && c < any.output.cols(); ++c) {
-          const Index kv = any.kv_head(c / any.head_dim) * any.head_dim + c % any.head_dim;
-          add(any.output(channel, c) * any.value_bias[kv]);
-        }
-        if (any.output_bias.size() > 0) add(any.output_bias[channel]);
-      }
-    };
-    collect(block);
+    for (Index c = 0; block.value_bias.size() > 0 && c < block.output.cols(); ++c) {
+      add(block.output(channel, c) * block.value_bias[value_index(c)]);
+    }
+    if (block.output_bias.size() > 0) add(block.output_bias[channel]);
     return summed ? std::abs(sum) : sizes;
   }
 
