@@ -13,7 +13,6 @@
 #include "plumb/claims/claim.hpp"
 #include "plumb/claims/feed_forward.hpp"
 #include "plumb/claims/sites.hpp"
-#include "plumb/claims/verdict.hpp"
 #include "plumb/spike/quadratic_form.hpp"
 #include "plumb/spike/trigger_cone.hpp"
 #include "plumb/trace/layer_run.hpp"
@@ -271,10 +270,7 @@ struct RankOneCertificate {
     return S(2) * abs(parts.along) * parts.residual * sqrt(parts.across) +
            parts.rest() * parts.across;
   }
-  static Objection assumptions(const Input<double>& in) {
-    if (const auto objection = detail::no_rank_one(in)) return objection;
-    return hidden_by_rounding<RankOneCertificate>(in);
-  }
+  static Objection assumptions(const Input<double>& in) { return detail::no_rank_one(in); }
   /// x'Sx, rho a^2 and 2 |a| ||e|| sqrt(q), with e off by twice a product; and the root, times q.
   static double allowance(const Input<double>& in) {
     const detail::RankOneParts<double> parts(in);
@@ -307,10 +303,7 @@ struct RankOneSharper {
     const detail::RankOneParts<S> parts(in);
     return parts.blunt_rest() * sum_of_squares<S>(in.x);
   }
-  static Objection assumptions(const Input<double>& in) {
-    if (const auto objection = detail::no_rank_one(in)) return objection;
-    return hidden_by_rounding<RankOneSharper>(in);
-  }
+  static Objection assumptions(const Input<double>& in) { return detail::no_rank_one(in); }
   /// As in part a, on both sides.
   static double allowance(const Input<double>& in) {
     const detail::RankOneParts<double> parts(in);
@@ -340,10 +333,7 @@ struct SecondEigenvalue {
   static S rhs(const Input<S>& in) {
     return detail::RankOneParts<S>(in).blunt_rest();
   }
-  static Objection assumptions(const Input<double>& in) {
-    if (const auto objection = detail::no_rank_one(in)) return objection;
-    return hidden_by_rounding<SecondEigenvalue>(in);
-  }
+  static Objection assumptions(const Input<double>& in) { return detail::no_rank_one(in); }
   /// The spectrum as measured, and the root.
   static double allowance(const Input<double>& in) {
     const double root = detail::RankOneParts<double>(in).blunt_rest();
@@ -450,10 +440,7 @@ struct SpectralRemainder {
     const auto [along, across] = detail::along_and_across<S>(in);
     return (in.high - in.low) / S(2) * across;
   }
-  static Objection assumptions(const Input<double>& in) {
-    if (const auto objection = detail::no_eigen_point(in)) return objection;
-    return hidden_by_rounding<SpectralRemainder>(in);
-  }
+  static Objection assumptions(const Input<double>& in) { return detail::no_eigen_point(in); }
   static double allowance(const Input<double>& in) { return detail::eigen_rounding(in); }
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {
@@ -555,10 +542,7 @@ struct NeuronHigh {
     using std::abs;
     return (in.w * dot<S>(in.g, in.u) + abs(in.w) * norm<S>(in.g) * norm<S>(in.u)) / S(2);
   }
-  static Objection assumptions(const Input<double>& in) {
-    if (const auto objection = detail::no_neuron(in)) return objection;
-    return hidden_by_rounding<NeuronHigh>(in);
-  }
+  static Objection assumptions(const Input<double>& in) { return detail::no_neuron(in); }
   static double allowance(const Input<double>& in) { return detail::neuron_rounding(in); }
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {
@@ -584,10 +568,7 @@ struct NeuronLow {
     using std::abs;
     return (in.w * dot<S>(in.g, in.u) - abs(in.w) * norm<S>(in.g) * norm<S>(in.u)) / S(2);
   }
-  static Objection assumptions(const Input<double>& in) {
-    if (const auto objection = detail::no_neuron(in)) return objection;
-    return hidden_by_rounding<NeuronLow>(in);
-  }
+  static Objection assumptions(const Input<double>& in) { return detail::no_neuron(in); }
   static double allowance(const Input<double>& in) { return detail::neuron_rounding(in); }
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {
@@ -719,10 +700,7 @@ struct NeuronWeyl {
   static S rhs(const Input<S>& in) {
     return in.rest;
   }
-  static Objection assumptions(const Input<double>& in) {
-    if (const auto objection = detail::no_neurons(in)) return objection;
-    return hidden_by_rounding<NeuronWeyl>(in);
-  }
+  static Objection assumptions(const Input<double>& in) { return detail::no_neurons(in); }
   /// Both spectra, and the closed form.
   static double allowance(const Input<double>& in) {
     return in.error + 4 * gamma(in.v.size() + 8) * mass(in.neurons);
@@ -766,7 +744,7 @@ struct NeuronDavisKahan {
     if (!(2 * in.rest + 4 * in.error < detail::neuron_gap(in))) {
       return "the other neurons outweigh the gap";
     }
-    return hidden_by_rounding<NeuronDavisKahan>(in);
+    return {};
   }
   /// The direction is off by 2 error / (gap - 2 rest), since S keeps that gap; rest / gap by
   /// 2 error / gap.
@@ -808,7 +786,7 @@ struct RayleighResidual {
   static Objection assumptions(const Input<double>& in) {
     if (const auto objection = detail::no_neurons(in)) return objection;
     if (!detail::is_unit(in.v)) return "v is not a unit vector";
-    return hidden_by_rounding<RayleighResidual>(in);
+    return {};
   }
   /// The spectrum, rho twice, and S v.
   static double allowance(const Input<double>& in) {
@@ -906,7 +884,7 @@ struct SharedRatio {
     if (all <= rhs<double>(in) && lhs<double>(in) <= all) {
       return "the other neurons write as much";
     }
-    return hidden_by_rounding<SharedRatio>(in);
+    return {};
   }
   /// Each write and each remainder by its rounding, times the other entry of the column.
   static double allowance(const Input<double>& in) {
@@ -942,7 +920,7 @@ struct SharedAngle {
     if (in.others.norm() >= in.write.norm() && lhs<double>(in) <= in.write.norm()) {
       return "the other neurons write as much";
     }
-    return hidden_by_rounding<SharedAngle>(in);
+    return {};
   }
   /// A projection brings errors no further apart.
   static double allowance(const Input<double>& in) {
@@ -1026,8 +1004,7 @@ struct TriggerSufficient {
     return (in.form / sum_of_squares<S>(in.x) - in.low) / (in.lambda - in.low);
   }
   static Objection assumptions(const Input<double>& in) {
-    if (const auto objection = detail::no_cone(in, in.lambda - in.low)) return objection;
-    return hidden_by_rounding<TriggerSufficient>(in);
+    return detail::no_cone(in, in.lambda - in.low);
   }
   static double allowance(const Input<double>& in) {
     return detail::cone_rounding(in, in.lambda - in.low);
@@ -1139,10 +1116,7 @@ struct WriteRise {
   static S rhs(const Input<S>& in) {
     return sum_of_squares<S>(in.x) * in.rise;
   }
-  static Objection assumptions(const Input<double>& in) {
-    if (const auto objection = detail::no_bounded_write(in)) return objection;
-    return hidden_by_rounding<WriteRise>(in);
-  }
+  static Objection assumptions(const Input<double>& in) { return detail::no_bounded_write(in); }
   static double allowance(const Input<double>& in) { return detail::bounded_rounding(in); }
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {
@@ -1167,10 +1141,7 @@ struct WriteFall {
   static S rhs(const Input<S>& in) {
     return sum_of_squares<S>(in.x) * in.fall;
   }
-  static Objection assumptions(const Input<double>& in) {
-    if (const auto objection = detail::no_bounded_write(in)) return objection;
-    return hidden_by_rounding<WriteFall>(in);
-  }
+  static Objection assumptions(const Input<double>& in) { return detail::no_bounded_write(in); }
   static double allowance(const Input<double>& in) { return detail::bounded_rounding(in); }
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {
@@ -1202,10 +1173,7 @@ struct WriteRows {
     }
     return sum_of_squares<S>(in.x) * sum / S(2);
   }
-  static Objection assumptions(const Input<double>& in) {
-    if (const auto objection = detail::no_bounded_write(in)) return objection;
-    return hidden_by_rounding<WriteRows>(in);
-  }
+  static Objection assumptions(const Input<double>& in) { return detail::no_bounded_write(in); }
   static double allowance(const Input<double>& in) { return detail::bounded_rounding(in); }
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {
@@ -1231,10 +1199,7 @@ struct WriteMass {
   static S rhs(const Input<S>& in) {
     return sum_of_squares<S>(in.x) * mass<S>(in.neurons);
   }
-  static Objection assumptions(const Input<double>& in) {
-    if (const auto objection = detail::no_bounded_write(in)) return objection;
-    return hidden_by_rounding<WriteMass>(in);
-  }
+  static Objection assumptions(const Input<double>& in) { return detail::no_bounded_write(in); }
   static double allowance(const Input<double>& in) { return detail::bounded_rounding(in); }
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {
@@ -1259,10 +1224,7 @@ struct MajorantAbove {
   static S rhs(const Input<S>& in) {
     return majorant_value<S>(in.neurons, in.x, 1);
   }
-  static Objection assumptions(const Input<double>& in) {
-    if (const auto objection = detail::no_majorant(in)) return objection;
-    return hidden_by_rounding<MajorantAbove>(in);
-  }
+  static Objection assumptions(const Input<double>& in) { return detail::no_majorant(in); }
   static double allowance(const Input<double>& in) { return detail::bounded_rounding(in); }
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {
@@ -1288,10 +1250,7 @@ struct MajorantBelow {
   static S rhs(const Input<S>& in) {
     return majorant_value<S>(in.neurons, in.x, -1);
   }
-  static Objection assumptions(const Input<double>& in) {
-    if (const auto objection = detail::no_majorant(in)) return objection;
-    return hidden_by_rounding<MajorantBelow>(in);
-  }
+  static Objection assumptions(const Input<double>& in) { return detail::no_majorant(in); }
   static double allowance(const Input<double>& in) { return detail::bounded_rounding(in); }
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {
@@ -1315,10 +1274,7 @@ struct MajorantDifference {
   static S rhs(const Input<S>& in) {
     return majorant_value<S>(in.neurons, in.x, 1) - majorant_value<S>(in.neurons, in.x, -1);
   }
-  static Objection assumptions(const Input<double>& in) {
-    if (const auto objection = detail::no_majorant(in)) return objection;
-    return hidden_by_rounding<MajorantDifference>(in);
-  }
+  static Objection assumptions(const Input<double>& in) { return detail::no_majorant(in); }
   static double allowance(const Input<double>& in) { return detail::bounded_rounding(in); }
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {

@@ -8,7 +8,6 @@
 #include "plumb/claims/arithmetic.hpp"
 #include "plumb/claims/claim.hpp"
 #include "plumb/claims/sites.hpp"
-#include "plumb/claims/verdict.hpp"
 #include "plumb/model/feed_forward.hpp"
 #include "plumb/trace/layer_run.hpp"
 #include "plumb/weights/architecture.hpp"
@@ -104,13 +103,6 @@ inline Objection is_no_channel(const ChannelWrite<double>& in) {
     return "the matrices do not fit";
   }
   return {};
-}
-
-/// The same, or that rounding hides what the claim compares.
-template <class C>
-Objection no_channel(const ChannelWrite<double>& in) {
-  const Objection objection = is_no_channel(in);
-  return objection ? objection : hidden_by_rounding<C>(in);
 }
 
 /// The constant of the activation of an architecture; 0 for ReLU itself.
@@ -222,9 +214,7 @@ struct MirrorIdentity {
   static S rhs(const Input<S>& in) {
     return form_value<S>(in.neurons, in.x);
   }
-  static Objection assumptions(const Input<double>& in) {
-    return detail::no_channel<MirrorIdentity>(in);
-  }
+  static Objection assumptions(const Input<double>& in) { return detail::is_no_channel(in); }
   /// Three evaluations, and their sum.
   static double allowance(const Input<double>& in) { return 4 * write_rounding(in.neurons, in.x); }
   template <class T, class Visit>
@@ -252,7 +242,7 @@ struct MirrorJacobian {
   }
   static Objection assumptions(const Input<double>& in) {
     if (in.v.size() != in.x.size()) return "v and x differ in size";
-    return detail::no_channel<MirrorJacobian>(in);
+    return detail::is_no_channel(in);
   }
   /// Two slopes and a form.
   static double allowance(const Input<double>& in) { return 4 * detail::slope_rounding(in); }
@@ -284,7 +274,7 @@ struct QuadraticSplit {
   }
   static Objection assumptions(const Input<double>& in) {
     if (in.v.size() != in.x.size()) return "v and x differ in size";
-    return detail::no_channel<QuadraticSplit>(in);
+    return detail::is_no_channel(in);
   }
   /// Two writes; a form as an operator, d more roundings, so twice a write; lambda (v.x)^2 twice,
   /// each relative 3 d + f + 16 of at most mass ||v||^4 ||x||^2, mass = sum_j |w_j| ||g_j||
@@ -332,9 +322,7 @@ struct ActiveSet {
     }
     return sum;
   }
-  static Objection assumptions(const Input<double>& in) {
-    return detail::no_channel<ActiveSet>(in);
-  }
+  static Objection assumptions(const Input<double>& in) { return detail::is_no_channel(in); }
   static double allowance(const Input<double>& in) { return 4 * write_rounding(in.neurons, in.x); }
   static Objection objection(const Architecture& a) { return detail::activation_is_not("silu", a); }
   template <class T, class Visit>
@@ -365,9 +353,7 @@ struct ActiveSetConstant {
     for (Index j = 0; j < y.size(); ++j) sum += abs(in.neurons.down[j] * y[j]);
     return in.gap * sum;
   }
-  static Objection assumptions(const Input<double>& in) {
-    return detail::no_channel<ActiveSetConstant>(in);
-  }
+  static Objection assumptions(const Input<double>& in) { return detail::is_no_channel(in); }
   static double allowance(const Input<double>& in) {
     return 4 * write_rounding(in.neurons, in.x) +
            2 * gamma(in.x.size() + in.neurons.down.size() + 4) * sum_of_factors(in);
@@ -411,7 +397,7 @@ struct JacobianSwiglu {
   }
   static Objection assumptions(const Input<double>& in) {
     if (in.v.size() != in.x.size()) return "v and x differ in size";
-    return detail::no_channel<JacobianSwiglu>(in);
+    return detail::is_no_channel(in);
   }
   static double allowance(const Input<double>& in) { return 4 * detail::slope_rounding(in); }
   static Objection objection(const Architecture& a) { return detail::activation_is_not("silu", a); }
@@ -447,7 +433,7 @@ struct JacobianSwigluEuler {
   }
   static Objection assumptions(const Input<double>& in) {
     if (in.v.size() != in.x.size() || in.v != in.x) return "v is not x";
-    return detail::no_channel<JacobianSwigluEuler>(in);
+    return detail::is_no_channel(in);
   }
   static double allowance(const Input<double>& in) { return 4 * detail::slope_rounding(in); }
   static Objection objection(const Architecture& a) { return detail::activation_is_not("silu", a); }

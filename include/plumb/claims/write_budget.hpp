@@ -9,7 +9,6 @@
 #include "plumb/claims/arithmetic.hpp"
 #include "plumb/claims/claim.hpp"
 #include "plumb/claims/sites.hpp"
-#include "plumb/claims/verdict.hpp"
 #include "plumb/model/attention.hpp"
 #include "plumb/model/norm.hpp"
 #include "plumb/spike/feed_forward_view.hpp"
@@ -301,10 +300,7 @@ struct AttentionBudgetAlone {
     for (Index h = 1; h < in.rows.rows(); ++h) sum = plus<S>(sum, S(1), row<S>(in.rows, h));
     return sqrt(count<S>(in.rows.cols())) * norm<S>(sum) + abs(in.bias);
   }
-  static Objection assumptions(const Input<double>& in) {
-    if (const auto objection = detail::no_rows(in)) return objection;
-    return hidden_by_rounding<AttentionBudgetAlone>(in);
-  }
+  static Objection assumptions(const Input<double>& in) { return detail::no_rows(in); }
   static double allowance(const Input<double>& in) { return detail::budget_rounding(in); }
   static Objection objection(const Architecture& a) {
     if (a.attention_gate != AttentionGate::none) return "the attention is gated";
