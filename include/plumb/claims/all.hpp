@@ -3,8 +3,8 @@
 #include <vector>
 
 #include "plumb/claims/activation.hpp"
-#include "plumb/claims/amplifier.hpp"
 #include "plumb/claims/attention.hpp"
+#include "plumb/claims/bounded_write.hpp"
 #include "plumb/claims/check.hpp"
 #include "plumb/claims/dynamic_tanh.hpp"
 #include "plumb/claims/feed_forward.hpp"
@@ -13,8 +13,11 @@
 #include "plumb/claims/keys.hpp"
 #include "plumb/claims/norm.hpp"
 #include "plumb/claims/normed_spike.hpp"
+#include "plumb/claims/one_neuron_eigenpair.hpp"
+#include "plumb/claims/rank_one.hpp"
 #include "plumb/claims/residual.hpp"
 #include "plumb/claims/rms_near_constant.hpp"
+#include "plumb/claims/shared_direction_ratios.hpp"
 #include "plumb/claims/write_budget.hpp"
 #include "plumb/model/decoder.hpp"
 #include "plumb/trace/trace.hpp"
