@@ -25,7 +25,7 @@
 #include "plumb/claims/shared_direction_ratios.hpp"
 #include "plumb/claims/sink_removal.hpp"
 #include "plumb/claims/sink_weight.hpp"
-#include "plumb/claims/write_budget.hpp"
+#include "plumb/claims/write_budget_attention.hpp"
 #include "plumb/model/decoder.hpp"
 #include "plumb/trace/trace.hpp"
 
