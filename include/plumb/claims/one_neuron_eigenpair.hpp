@@ -28,12 +28,12 @@ struct OneNeuron {
 namespace detail {
 
 /// w ||g|| ||u|| without the sign of w.
-inline double reach(const Vector<double>& g, const Vector<double>& u, double w) {
+inline double neuron_reach(const Vector<double>& g, const Vector<double>& u, double w) {
   return std::abs(w) * g.norm() * u.norm();
 }
 
 inline double neuron_rounding(const OneNeuron<double>& in) {
-  return in.error + 4 * gamma(in.g.size() + 8) * reach(in.g, in.u, in.w);
+  return in.error + 4 * gamma(in.g.size() + 8) * neuron_reach(in.g, in.u, in.w);
 }
 
 /// (w g.u + sign |w| ||g|| ||u||) / 2, the eigenvalues of A that are not 0.
@@ -58,7 +58,7 @@ Vector<S> dominant_bisector(const Vector<S>& g, const Vector<S>& u) {
 inline OneNeuron<double> one_neuron(const Neurons<double>& neurons, Index j) {
   OneNeuron<double> in{neurons.gate.row(j), neurons.up.row(j), neurons.down[j], 0, 0, {}, 0};
   const Matrix<double> form = in.w / 2 * (in.g * in.u.transpose() + in.u * in.g.transpose());
-  const Spectrum spectrum = spectrum_of(form, 4 * kUnit * reach(in.g, in.u, in.w));
+  const Spectrum spectrum = spectrum_of(form, 4 * kUnit * neuron_reach(in.g, in.u, in.w));
   const Index last = in.g.size() - 1;
   in.high = spectrum.values[last];
   in.low = spectrum.values[0];
@@ -146,7 +146,7 @@ struct NeuronDirection : detail::OneNeuronClaim {
   }
   /// The vector is off by 2 error / gap, gap >= |w| ||g|| ||u|| / 2, squared in the cosine.
   static double allowance(const Input<double>& in) {
-    const double angle = 4 * in.error / detail::reach(in.g, in.u, in.w);
+    const double angle = 4 * in.error / detail::neuron_reach(in.g, in.u, in.w);
     return 4 * (angle * angle + gamma(4 * in.g.size() + 24));
   }
 };
