@@ -90,11 +90,28 @@ struct WriteBudgetClaim : BoundedWriteClaim {
   static constexpr std::string_view id = "write-budget-feed-forward";
 };
 
+/// Those that need the ceilings.
+struct CeilingClaim : WriteBudgetClaim {
+  template <class T, class Visit>
+  static void sites(const LayerRun<T>& run, const Visit& visit) {
+    visit_bounded(run, true, visit);
+  }
+};
+
+/// Those about |F_k(x)|.
+struct WriteSizeClaim : WriteBudgetClaim {
+  template <class S>
+  static S lhs(const Input<S>& in) {
+    using std::abs;
+    return abs(in.write);
+  }
+};
+
 }  // namespace detail
 
 /// F_k(x) <= ||x||^2 lambda_max(P_k), for every act with act(z)/z in [0, 1]   (claim 14; ours): a
 /// ceiling from weights alone. Reached by one neuron, x on its bisector, for z -> infinity.
-struct WriteRise : detail::WriteBudgetClaim {
+struct WriteRise : detail::CeilingClaim {
   static constexpr std::string_view part = "a";
 
   template <class S>
@@ -105,15 +122,11 @@ struct WriteRise : detail::WriteBudgetClaim {
   static S rhs(const Input<S>& in) {
     return sum_of_squares<S>(in.x) * in.rise;
   }
-  template <class T, class Visit>
-  static void sites(const LayerRun<T>& run, const Visit& visit) {
-    detail::visit_bounded(run, true, visit);
-  }
 };
 
 /// -F_k(x) <= ||x||^2 lambda_max(N_k), for every act with act(z)/z in [0, 1]   (claim 14; ours): a
 /// ceiling from weights alone. Reached by one neuron, x on its bisector, for z -> infinity.
-struct WriteFall : detail::WriteBudgetClaim {
+struct WriteFall : detail::CeilingClaim {
   static constexpr std::string_view part = "b";
 
   template <class S>
@@ -124,22 +137,13 @@ struct WriteFall : detail::WriteBudgetClaim {
   static S rhs(const Input<S>& in) {
     return sum_of_squares<S>(in.x) * in.fall;
   }
-  template <class T, class Visit>
-  static void sites(const LayerRun<T>& run, const Visit& visit) {
-    detail::visit_bounded(run, true, visit);
-  }
 };
 
 /// |F_k(x)| <= ||x||^2 sum_j |w_kj| (||g_j|| ||u_j|| + |g_j.u_j|) / 2   (claim 14; ours): no
 /// eigensolver. Reached as part a.
-struct WriteRows : detail::WriteBudgetClaim {
+struct WriteRows : detail::WriteSizeClaim {
   static constexpr std::string_view part = "c";
 
-  template <class S>
-  static S lhs(const Input<S>& in) {
-    using std::abs;
-    return abs(in.write);
-  }
   template <class S>
   static S rhs(const Input<S>& in) {
     using std::abs;
@@ -154,14 +158,9 @@ struct WriteRows : detail::WriteBudgetClaim {
 
 /// |F_k(x)| <= ||x||^2 sum_j |w_kj| ||g_j|| ||u_j||   (claim 14; ours). Reached by one neuron with
 /// parallel rows, for z -> infinity.
-struct WriteMass : detail::WriteBudgetClaim {
+struct WriteMass : detail::WriteSizeClaim {
   static constexpr std::string_view part = "d";
 
-  template <class S>
-  static S lhs(const Input<S>& in) {
-    using std::abs;
-    return abs(in.write);
-  }
   template <class S>
   static S rhs(const Input<S>& in) {
     return sum_of_squares<S>(in.x) * mass<S>(in.neurons);

@@ -132,6 +132,18 @@ struct ChannelWriteClaim {
   }
 };
 
+/// What the derivatives of SwiGLU share.
+struct SwigluClaim : ChannelWriteClaim {
+  static constexpr std::string_view id = "jacobian-swiglu";
+
+  template <class S>
+  static S lhs(const Input<S>& in) {
+    return in.slope;
+  }
+  static double allowance(const Input<double>& in) { return 4 * slope_rounding(in); }
+  static Objection objection(const Architecture& a) { return activation_is_not("silu", a); }
+};
+
 }  // namespace detail
 
 /// F_k(x) + F_k(-x) = x' S_k x   (claim 6; ours). Needs act(z) - act(-z) = z, and no bias in gate
@@ -260,13 +272,9 @@ struct ActiveSetConstant : detail::ChannelWriteClaim {
 
 /// J_k(x) v = sum_j w_kj [y_j SiLU'(z_j) g_j.v + SiLU(z_j) u_j.v] for every v   (claim 29),
 /// SiLU'(z) = sigma(z)(1 + z sigma(-z)).
-struct JacobianSwiglu : detail::ChannelWriteClaim {
-  static constexpr std::string_view id = "jacobian-swiglu", part = "a";
+struct JacobianSwiglu : detail::SwigluClaim {
+  static constexpr std::string_view part = "a";
 
-  template <class S>
-  static S lhs(const Input<S>& in) {
-    return in.slope;
-  }
   template <class S>
   static S rhs(const Input<S>& in) {
     const Vector<S> z = product<S>(in.neurons.gate, in.x), y = product<S>(in.neurons.up, in.x);
@@ -279,20 +287,14 @@ struct JacobianSwiglu : detail::ChannelWriteClaim {
     return sum;
   }
   static Objection assumptions(const Input<double>& in) { return detail::has_no_direction(in); }
-  static double allowance(const Input<double>& in) { return 4 * detail::slope_rounding(in); }
-  static Objection objection(const Architecture& a) { return detail::activation_is_not("silu", a); }
 };
 
 /// J_k(x) x = sum_j w_kj SiLU(z_j) y_j (2 + z_j sigma(-z_j))   (claim 29; ours), Euler's form: a
 /// neuron is of local degree 2 to 2 + W where z_j >= 0. A channel sums neurons of both signs, so
 /// its own degree may leave that range. v is x.
-struct JacobianSwigluEuler : detail::ChannelWriteClaim {
-  static constexpr std::string_view id = "jacobian-swiglu", part = "b";
+struct JacobianSwigluEuler : detail::SwigluClaim {
+  static constexpr std::string_view part = "b";
 
-  template <class S>
-  static S lhs(const Input<S>& in) {
-    return in.slope;
-  }
   template <class S>
   static S rhs(const Input<S>& in) {
     const Vector<S> z = product<S>(in.neurons.gate, in.x), y = product<S>(in.neurons.up, in.x);
@@ -307,8 +309,6 @@ struct JacobianSwigluEuler : detail::ChannelWriteClaim {
     if (in.v.size() != in.x.size() || in.v != in.x) return "v is not x";
     return detail::is_no_channel(in);
   }
-  static double allowance(const Input<double>& in) { return 4 * detail::slope_rounding(in); }
-  static Objection objection(const Architecture& a) { return detail::activation_is_not("silu", a); }
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {
     detail::visit_channels(
