@@ -24,8 +24,15 @@ inline std::string describe(const claims::Finding& finding) {
   return text.str();
 }
 
-/// A property: of the inputs that `draw` makes, none violates the claim and none is unresolved,
-/// and at least half meet the assumptions. `draw` takes from RapidCheck's generators.
+/// Unresolved, though the sides are numbers: they cancel below what computing them may add.
+inline bool left_to_rounding(const claims::Finding& finding) {
+  return finding.verdict == claims::Verdict::unresolved && std::isfinite(finding.lhs) &&
+         std::isfinite(finding.rhs) && std::isfinite(finding.allowance);
+}
+
+/// A property: of the inputs that `draw` makes, none violates the claim, none has a side that is
+/// not finite, and at least half meet the assumptions and are not left to rounding. `draw` takes
+/// from RapidCheck's generators.
 template <claims::Claim C, class Draw>
 void check_property(const std::string& description, const Draw& draw) {
   int drawn = 0, met = 0;
@@ -33,13 +40,13 @@ void check_property(const std::string& description, const Draw& draw) {
   property(description, [&] {
     const auto finding = claims::judge<C>(draw());
     ++drawn;
-    if (finding.verdict == claims::Verdict::vacuous) return;
+    if (finding.verdict == claims::Verdict::vacuous || left_to_rounding(finding)) return;
     ++met;
     if (finding.rhs > 0) closest = std::max(closest, finding.lhs / finding.rhs);
     if (finding.verdict != claims::Verdict::holds) RC_FAIL(describe(finding));
   });
   INFO(claims::name_of<C>() << ": " << met << " of " << drawn
-                            << " met the assumptions, lhs/rhs up to " << closest);
+                            << " met the assumptions and decide, lhs/rhs up to " << closest);
   CHECK(2 * met >= drawn);
 }
 

@@ -9,6 +9,7 @@
 #include "plumb/claims/sites.hpp"
 #include "plumb/kernels/reference.hpp"
 #include "plumb/model/activation.hpp"
+#include "plumb/model/feed_forward.hpp"
 #include "plumb/trace/layer_run.hpp"
 #include "plumb/weights/architecture.hpp"
 #include "plumb/weights/config.hpp"
@@ -57,25 +58,19 @@ inline Matrix<double> projected(const Matrix<double>& x, const Matrix<double>& w
 }
 
 /// W_gate x (or W_up x where there is no gate) at some rows, with a bias if the block has one.
-template <class Block>
-Matrix<double> arguments(const Block& block, const Matrix<double>& x) {
+inline Matrix<double> arguments(const FeedForward<double>& block, const Matrix<double>& x) {
   const bool gated = block.gate.size() > 0;
   Matrix<double> z = projected(x, gated ? block.gate : block.up);
-  if constexpr (requires { block.gate_bias; }) {
-    const Vector<double>& bias = gated ? block.gate_bias : block.up_bias;
-    if (bias.size() > 0) z.rowwise() += bias.transpose();
-  }
+  const Vector<double>& bias = gated ? block.gate_bias : block.up_bias;
+  if (bias.size() > 0) z.rowwise() += bias.transpose();
   return z;
 }
 
 /// W_up x at some rows, or ones where there is no gate.
-template <class Block>
-Matrix<double> factors(const Block& block, const Matrix<double>& x) {
+inline Matrix<double> factors(const FeedForward<double>& block, const Matrix<double>& x) {
   if (block.gate.size() == 0) return Matrix<double>::Ones(x.rows(), block.up.rows());
   Matrix<double> y = projected(x, block.up);
-  if constexpr (requires { block.up_bias; }) {
-    if (block.up_bias.size() > 0) y.rowwise() += block.up_bias.transpose();
-  }
+  if (block.up_bias.size() > 0) y.rowwise() += block.up_bias.transpose();
   return y;
 }
 
@@ -100,11 +95,15 @@ void visit_activated(const LayerRun<T>& run, const Visit& visit) {
   }
 }
 
-}  // namespace detail
+/// constant |y|, what a gap is at most.
+template <class S>
+S times_factor(double constant, const Activated<S>& in) {
+  using std::abs;
+  return S(constant) * abs(in.y);
+}
 
-/// |SiLU(z) - ReLU(z)| <= W   (claim 4; ours). Equal at |z| = 1 + W.
-struct SiluReluGap {
-  static constexpr std::string_view id = "silu-relu-gap", part = "a";
+/// What claims about one neuron share; those about the gap take its side, too.
+struct ActivatedClaim {
   static constexpr auto relation = Relation::at_most;
 
   template <class S>
@@ -112,35 +111,44 @@ struct SiluReluGap {
 
   template <class S>
   static S lhs(const Input<S>& in) {
-    return detail::gap_to_relu<S>(in);
-  }
-  template <class S>
-  static S rhs(const Input<S>& in) {
-    using std::abs;
-    return S(kSiluGap) * abs(in.y);
+    return gap_to_relu<S>(in);
   }
   static Objection assumptions(const Input<double>&) { return {}; }
-  static double allowance(const Input<double>& in) { return detail::gap_rounding(in); }
-  static Objection objection(const Architecture& a) { return detail::activation_is_not("silu", a); }
+  static double allowance(const Input<double>& in) { return gap_rounding(in); }
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {
-    detail::visit_activated(run, visit);
+    visit_activated(run, visit);
+  }
+};
+
+struct SiluClaim : ActivatedClaim {
+  static constexpr std::string_view id = "silu-relu-gap";
+
+  static Objection objection(const Architecture& a) { return activation_is_not("silu", a); }
+};
+
+struct GeluClaim : ActivatedClaim {
+  static constexpr std::string_view id = "gelu-relu-gap";
+};
+
+}  // namespace detail
+
+/// |SiLU(z) - ReLU(z)| <= W   (claim 4; ours). Equal at |z| = 1 + W.
+struct SiluReluGap : detail::SiluClaim {
+  static constexpr std::string_view part = "a";
+
+  template <class S>
+  static S rhs(const Input<S>& in) {
+    return detail::times_factor<S>(kSiluGap, in);
   }
 };
 
 /// |SiLU(z) - ReLU(z)| = |z| sigma(-|z|)   (claim 4; ours). Where z > 24 or z < -700 rounding of
 /// SiLU(z) hides the gap.
-struct SiluReluGapExact {
-  static constexpr std::string_view id = "silu-relu-gap", part = "b";
+struct SiluReluGapExact : detail::SiluClaim {
+  static constexpr std::string_view part = "b";
   static constexpr auto relation = Relation::equal;
 
-  template <class S>
-  using Input = Activated<S>;
-
-  template <class S>
-  static S lhs(const Input<S>& in) {
-    return detail::gap_to_relu<S>(in);
-  }
   template <class S>
   static S rhs(const Input<S>& in) {
     using std::abs;
@@ -154,21 +162,12 @@ struct SiluReluGapExact {
   static double allowance(const Input<double>& in) {
     return 16 * kUnit * (std::abs(in.neuron) + std::abs(positive_part(in.z) * in.y));
   }
-  static Objection objection(const Architecture& a) { return detail::activation_is_not("silu", a); }
-  template <class T, class Visit>
-  static void sites(const LayerRun<T>& run, const Visit& visit) {
-    detail::visit_activated(run, visit);
-  }
 };
 
 /// -SiLU(z) <= W   (claim 4; ours). Equal at z = -(1 + W). Stated without dividing: the neuron
 /// along the sign of y.
-struct SiluLeast {
-  static constexpr std::string_view id = "silu-relu-gap", part = "c";
-  static constexpr auto relation = Relation::at_most;
-
-  template <class S>
-  using Input = Activated<S>;
+struct SiluLeast : detail::SiluClaim {
+  static constexpr std::string_view part = "c";
 
   template <class S>
   static S lhs(const Input<S>& in) {
@@ -178,18 +177,11 @@ struct SiluLeast {
   }
   template <class S>
   static S rhs(const Input<S>& in) {
-    using std::abs;
-    return S(kSiluGap) * abs(in.y);
+    return detail::times_factor<S>(kSiluGap, in);
   }
   static Objection assumptions(const Input<double>& in) {
     if (in.y == 0) return "the neuron is multiplied by zero";
     return {};
-  }
-  static double allowance(const Input<double>& in) { return detail::gap_rounding(in); }
-  static Objection objection(const Architecture& a) { return detail::activation_is_not("silu", a); }
-  template <class T, class Visit>
-  static void sites(const LayerRun<T>& run, const Visit& visit) {
-    detail::visit_activated(run, visit);
   }
 };
 
@@ -202,9 +194,8 @@ struct Slope {
 
 /// |SiLU'(z) - 1/2| <= q/4, that is SiLU' in [-0.0998393201, 1.0998393201]   (claim 4; ours).
 /// q tanh(q/2) = 2; equal at |z| = q.
-struct SiluSlope {
-  static constexpr std::string_view id = "silu-relu-gap", part = "d";
-  static constexpr auto relation = Relation::at_most;
+struct SiluSlope : detail::SiluClaim {
+  static constexpr std::string_view part = "d";
 
   template <class S>
   using Input = Slope<S>;
@@ -222,7 +213,6 @@ struct SiluSlope {
   /// sigma twice, each within 7 units; z sigma(-z) <= W for z > 0, and for z < 0 it is multiplied
   /// by sigma(z), so each term is below 1.4. The quotient q/4 is within one unit.
   static double allowance(const Input<double>&) { return 32 * kUnit; }
-  static Objection objection(const Architecture& a) { return detail::activation_is_not("silu", a); }
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {
     detail::visit_activated(run, [&](const Activated<double>& in, const Where& where) {
@@ -233,57 +223,27 @@ struct SiluSlope {
 
 /// |GELU(z) - ReLU(z)| <= 0.16997120748, GELU(z) = z Phi(z) with erf   (claim 5; ours).
 /// Equal, to ten digits, at |z| = 0.7517915. The constant of the tanh form is another: part b.
-struct GeluReluGap {
-  static constexpr std::string_view id = "gelu-relu-gap", part = "a";
-  static constexpr auto relation = Relation::at_most;
+struct GeluReluGap : detail::GeluClaim {
+  static constexpr std::string_view part = "a";
 
-  template <class S>
-  using Input = Activated<S>;
-
-  template <class S>
-  static S lhs(const Input<S>& in) {
-    return detail::gap_to_relu<S>(in);
-  }
   template <class S>
   static S rhs(const Input<S>& in) {
-    using std::abs;
-    return S(kGeluGap) * abs(in.y);
+    return detail::times_factor<S>(kGeluGap, in);
   }
-  static Objection assumptions(const Input<double>&) { return {}; }
-  static double allowance(const Input<double>& in) { return detail::gap_rounding(in); }
   static Objection objection(const Architecture& a) { return detail::activation_is_not("gelu", a); }
-  template <class T, class Visit>
-  static void sites(const LayerRun<T>& run, const Visit& visit) {
-    detail::visit_activated(run, visit);
-  }
 };
 
 /// |GELU(z) - ReLU(z)| <= 0.17004075058 for GELU by tanh, as in Gemma   (claim 5; ours).
 /// Equal, to ten digits, at |z| = 0.7524615.
-struct GeluTanhReluGap {
-  static constexpr std::string_view id = "gelu-relu-gap", part = "b";
-  static constexpr auto relation = Relation::at_most;
+struct GeluTanhReluGap : detail::GeluClaim {
+  static constexpr std::string_view part = "b";
 
-  template <class S>
-  using Input = Activated<S>;
-
-  template <class S>
-  static S lhs(const Input<S>& in) {
-    return detail::gap_to_relu<S>(in);
-  }
   template <class S>
   static S rhs(const Input<S>& in) {
-    using std::abs;
-    return S(kGeluTanhGap) * abs(in.y);
+    return detail::times_factor<S>(kGeluTanhGap, in);
   }
-  static Objection assumptions(const Input<double>&) { return {}; }
-  static double allowance(const Input<double>& in) { return detail::gap_rounding(in); }
   static Objection objection(const Architecture& a) {
     return detail::activation_is_not("gelu_tanh", a);
-  }
-  template <class T, class Visit>
-  static void sites(const LayerRun<T>& run, const Visit& visit) {
-    detail::visit_activated(run, visit);
   }
 };
 

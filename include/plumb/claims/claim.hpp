@@ -25,7 +25,8 @@
 ///     };
 ///
 /// The sides are free of branches, so that doubles, intervals and symbols evaluate one formula.
-/// A claim with several parts is several such structs with one id and different `part`s.
+/// A claim with several parts is several such structs with one id and different `part`s. What they
+/// have in common, an empty struct holds that they inherit.
 namespace plumb::claims {
 
 enum class Relation { at_most, equal };

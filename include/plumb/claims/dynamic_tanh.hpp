@@ -10,6 +10,7 @@
 #include "plumb/claims/sites.hpp"
 #include "plumb/model/norm.hpp"
 #include "plumb/trace/layer_run.hpp"
+#include "plumb/weights/architecture.hpp"
 
 /// What DynamicTanh makes of a row: y = g .* tanh(alpha h) + b. It is bounded as RMSNorm is, but it
 /// does not divide: what two tokens have off their spike channels stays apart, whatever the spike.
@@ -31,6 +32,11 @@ void for_each_dynamic_tanh(const LayerRun<T>& run, const Body& body) {
   });
 }
 
+/// What claims about a DynamicTanh in front of blocks share.
+struct DynamicTanhClaim {
+  static Objection objection(const Architecture& a) { return reads_no_dynamic_tanh(a); }
+};
+
 }  // namespace detail
 
 /// One entry of a row, and what DynamicTanh made of it.
@@ -44,11 +50,6 @@ struct SquashedEntry {
 };
 
 namespace detail {
-
-inline Objection has_no_gain(const SquashedEntry<double>& in) {
-  if (in.gain == 0) return "the gain is zero";
-  return {};
-}
 
 /// Visits, at each row, the entry that comes closest to its bound g.
 template <class T, class Visit>
@@ -64,15 +65,29 @@ void visit_squashed_entries(const LayerRun<T>& run, const Visit& visit) {
   });
 }
 
-}  // namespace detail
-
-/// |y_i - b_i| <= |g_i|   (claim 23a; ours). Approached as |alpha h_i| grows.
-struct DynamicTanhBounded {
-  static constexpr std::string_view id = "dynamic-tanh-bounded-but-not-constant", part = "a";
+/// What the parts about one entry share.
+struct SquashedEntryClaim : DynamicTanhClaim {
+  static constexpr std::string_view id = "dynamic-tanh-bounded-but-not-constant";
   static constexpr auto relation = Relation::at_most;
 
   template <class S>
   using Input = SquashedEntry<S>;
+
+  static Objection assumptions(const Input<double>& in) {
+    if (in.gain == 0) return "the gain is zero";
+    return {};
+  }
+  template <class T, class Visit>
+  static void sites(const LayerRun<T>& run, const Visit& visit) {
+    visit_squashed_entries(run, visit);
+  }
+};
+
+}  // namespace detail
+
+/// |y_i - b_i| <= |g_i|   (claim 23a; ours). Approached as |alpha h_i| grows.
+struct DynamicTanhBounded : detail::SquashedEntryClaim {
+  static constexpr std::string_view part = "a";
 
   template <class S>
   static S lhs(const Input<S>& in) {
@@ -84,22 +99,16 @@ struct DynamicTanhBounded {
     using std::abs;
     return abs(in.gain);
   }
-  static Objection assumptions(const Input<double>& in) { return detail::has_no_gain(in); }
   /// y carries the roundings of tanh, of the product with g and of the sum with b.
   static double allowance(const Input<double>& in) {
     return gamma(detail::kTanhRoundings + 4) * (std::abs(in.gain) + std::abs(in.bias));
-  }
-  static Objection objection(const Architecture& a) { return reads_no_dynamic_tanh(a); }
-  template <class T, class Visit>
-  static void sites(const LayerRun<T>& run, const Visit& visit) {
-    detail::visit_squashed_entries(run, visit);
   }
 };
 
 /// sum over i not in C of g_i^2 (tanh alpha a_i - tanh alpha b_i)^2 <= ||y_a - y_b||^2   (claim
 /// 23b; ours). Equal when a = b on C. The left side does not depend on the spikes at all: there is
 /// no tau in it that a larger spike would make small.
-struct DynamicTanhApart {
+struct DynamicTanhApart : detail::DynamicTanhClaim {
   static constexpr std::string_view id = "dynamic-tanh-bounded-but-not-constant", part = "b";
   static constexpr auto relation = Relation::at_most;
 
@@ -142,7 +151,6 @@ struct DynamicTanhApart {
     return 8 * gamma(detail::kTanhRoundings + 4) * norm<double>(in.gain) * apart +
            gamma(2 * in.a.size() + 4) * apart * apart;
   }
-  static Objection objection(const Architecture& a) { return reads_no_dynamic_tanh(a); }
   /// For each pair of tokens with a spike.
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {
@@ -163,12 +171,8 @@ struct DynamicTanhApart {
 
 /// |g_i| <= |y_i - b_i| + 2 |g_i| exp(-2 |alpha h_i|): 1 - tanh t <= 2 exp(-2 t), so a spike is
 /// soon at the bound   (claim 23c; ours). Equal in the limit.
-struct DynamicTanhSaturates {
-  static constexpr std::string_view id = "dynamic-tanh-bounded-but-not-constant", part = "c";
-  static constexpr auto relation = Relation::at_most;
-
-  template <class S>
-  using Input = SquashedEntry<S>;
+struct DynamicTanhSaturates : detail::SquashedEntryClaim {
+  static constexpr std::string_view part = "c";
 
   template <class S>
   static S lhs(const Input<S>& in) {
@@ -181,21 +185,15 @@ struct DynamicTanhSaturates {
     using std::exp;
     return abs(in.y - in.bias) + S(2) * abs(in.gain) * exp(S(-2) * abs(in.alpha * in.h));
   }
-  static Objection assumptions(const Input<double>& in) { return detail::has_no_gain(in); }
   /// As in part a; e^-x is off by (x + 2) u, and x e^-x < 1.
   static double allowance(const Input<double>& in) {
     return gamma(detail::kTanhRoundings + 12) * (std::abs(in.gain) + std::abs(in.bias));
-  }
-  static Objection objection(const Architecture& a) { return reads_no_dynamic_tanh(a); }
-  template <class T, class Visit>
-  static void sites(const LayerRun<T>& run, const Visit& visit) {
-    detail::visit_squashed_entries(run, visit);
   }
 };
 
 /// v.(J dx) = sum v_i g_i alpha (1 - tanh^2(alpha h_i)) dx_i, for any v: J is diagonal   (claim 28;
 /// ours)
-struct JacobianDynamicTanh {
+struct JacobianDynamicTanh : detail::DynamicTanhClaim {
   static constexpr std::string_view id = "jacobian-dynamic-tanh";
   static constexpr auto relation = Relation::equal;
 
@@ -234,7 +232,6 @@ struct JacobianDynamicTanh {
     const Vector<double> terms = times<double>(times<double>(in.observer, in.gain), in.dx);
     return gamma(in.h.size() + 20) * std::abs(in.alpha) * terms.cwiseAbs().sum();
   }
-  static Objection objection(const Architecture& a) { return reads_no_dynamic_tanh(a); }
   /// Along what the block goes on to write, at a sample of rows.
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {

@@ -8,11 +8,21 @@
 #include "plumb/claims/sites.hpp"
 #include "plumb/model/norm.hpp"
 #include "plumb/trace/layer_run.hpp"
+#include "plumb/weights/architecture.hpp"
 
 /// What RMS normalisation does to a row h of d entries: u = h / rho, rho = sqrt(||h||^2/d + eps).
 /// Bounds with eps go through the lift (ours): u is the sphere map of H = (h, sqrt(d eps)) in
 /// R^(d+1), without its last coordinate, and dropping a coordinate brings points closer.
 namespace plumb::claims {
+
+namespace detail {
+
+/// What claims about an RMSNorm in front of blocks share.
+struct RmsNormClaim {
+  static Objection objection(const Architecture& a) { return reads_no_rms_norm(a); }
+};
+
+}  // namespace detail
 
 /// A row, and what a norm made of it. A claim compares what was observed with what must be.
 template <class S>
@@ -24,12 +34,6 @@ struct NormedRow {
 };
 
 namespace detail {
-
-inline Objection is_no_normed_row(const NormedRow<double>& in) {
-  if (in.h.size() == 0 || in.u.size() != in.h.size()) return "h and u differ in size";
-  if (in.h.isZero(0) && in.eps == 0) return "h and eps are zero";
-  return {};
-}
 
 /// Visits each row that an RMSNorm of the layer reads.
 template <class T, class Visit>
@@ -46,15 +50,31 @@ void visit_normed_rows(const LayerRun<T>& run, const Visit& visit) {
   });
 }
 
-}  // namespace detail
-
-/// ||u||^2 = d ||h||^2 / (||h||^2 + d eps)   (claim 1a; paper eq. 23 has eps = 0)
-struct RmsBoundedSquare {
-  static constexpr std::string_view id = "rms-bounded", part = "a";
-  static constexpr auto relation = Relation::equal;
+/// What the parts of rms-bounded share.
+struct NormedRowClaim : RmsNormClaim {
+  static constexpr std::string_view id = "rms-bounded";
+  static constexpr auto relation = Relation::at_most;
 
   template <class S>
   using Input = NormedRow<S>;
+
+  static Objection assumptions(const Input<double>& in) {
+    if (in.h.size() == 0 || in.u.size() != in.h.size()) return "h and u differ in size";
+    if (in.h.isZero(0) && in.eps == 0) return "h and eps are zero";
+    return {};
+  }
+  template <class T, class Visit>
+  static void sites(const LayerRun<T>& run, const Visit& visit) {
+    visit_normed_rows(run, visit);
+  }
+};
+
+}  // namespace detail
+
+/// ||u||^2 = d ||h||^2 / (||h||^2 + d eps)   (claim 1a; paper eq. 23 has eps = 0)
+struct RmsBoundedSquare : detail::NormedRowClaim {
+  static constexpr std::string_view part = "a";
+  static constexpr auto relation = Relation::equal;
 
   template <class S>
   static S lhs(const Input<S>& in) {
@@ -65,25 +85,15 @@ struct RmsBoundedSquare {
     const S d = count<S>(in.h.size()), energy = sum_of_squares<S>(in.h);
     return d * energy / (energy + d * in.eps);
   }
-  static Objection assumptions(const Input<double>& in) { return detail::is_no_normed_row(in); }
   /// Relative: an entry of u gamma_{d/2+5}, its square twice that, the sum d more; rhs 2 d + 6.
   static double allowance(const Input<double>& in) {
     return gamma(4 * in.h.size() + 20) * rhs<double>(in);
   }
-  static Objection objection(const Architecture& a) { return reads_no_rms_norm(a); }
-  template <class T, class Visit>
-  static void sites(const LayerRun<T>& run, const Visit& visit) {
-    detail::visit_normed_rows(run, visit);
-  }
 };
 
 /// max_i |u_i| <= sqrt(d)   (claim 1b). Equal for one-hot h and eps = 0.
-struct RmsBoundedEntry {
-  static constexpr std::string_view id = "rms-bounded", part = "b";
-  static constexpr auto relation = Relation::at_most;
-
-  template <class S>
-  using Input = NormedRow<S>;
+struct RmsBoundedEntry : detail::NormedRowClaim {
+  static constexpr std::string_view part = "b";
 
   template <class S>
   static S lhs(const Input<S>& in) {
@@ -94,24 +104,14 @@ struct RmsBoundedEntry {
     using std::sqrt;
     return sqrt(count<S>(in.h.size()));
   }
-  static Objection assumptions(const Input<double>& in) { return detail::is_no_normed_row(in); }
   static double allowance(const Input<double>& in) {
     return gamma(in.h.size() + 6) * rhs<double>(in);
-  }
-  static Objection objection(const Architecture& a) { return reads_no_rms_norm(a); }
-  template <class T, class Visit>
-  static void sites(const LayerRun<T>& run, const Visit& visit) {
-    detail::visit_normed_rows(run, visit);
   }
 };
 
 /// ||g .* u|| <= sqrt(d) max|g|   (claim 1c). Equal for constant |g| and eps = 0.
-struct RmsBoundedGain {
-  static constexpr std::string_view id = "rms-bounded", part = "c";
-  static constexpr auto relation = Relation::at_most;
-
-  template <class S>
-  using Input = NormedRow<S>;
+struct RmsBoundedGain : detail::NormedRowClaim {
+  static constexpr std::string_view part = "c";
 
   template <class S>
   static S lhs(const Input<S>& in) {
@@ -124,19 +124,12 @@ struct RmsBoundedGain {
   }
   static Objection assumptions(const Input<double>& in) {
     if (in.gain.size() != in.h.size()) return "the gain and h differ in size";
-    return detail::is_no_normed_row(in);
+    return NormedRowClaim::assumptions(in);
   }
   static double allowance(const Input<double>& in) {
     return gamma(2 * in.h.size() + 10) * rhs<double>(in);
   }
-  static Objection objection(const Architecture& a) { return reads_no_rms_norm(a); }
-  template <class T, class Visit>
-  static void sites(const LayerRun<T>& run, const Visit& visit) {
-    detail::visit_normed_rows(run, visit);
-  }
 };
-
-// ---- Derivative -------------------------------------------------------------------------------
 
 /// A norm's derivative at h along dx as observed, J dx, and a direction to look at it from.
 template <class S>
@@ -162,13 +155,6 @@ inline Objection has_no_root(const Vector<double>& h, double eps) {
   if (h.size() == 0) return "there are no channels";
   if (h.isZero(0) && eps == 0) return "h and eps are zero";
   return {};
-}
-
-inline Objection is_no_derivative(const NormDerivative<double>& in) {
-  for (const auto* v : {&in.gain, &in.dx, &in.dy, &in.observer}) {
-    if (v->size() != in.h.size()) return "the vectors differ in size";
-  }
-  return has_no_root(in.h, in.eps);
 }
 
 /// Every so many rows, so that at most sixteen of them are looked at; the first is one of them.
@@ -204,15 +190,32 @@ void visit_rms_derivatives(const LayerRun<T>& run, const Visit& visit) {
   });
 }
 
-}  // namespace detail
-
-/// v.(J dx) = v.(g .* (dx - u (u.dx)/d))/rho, for any v   (claim 27a; ours for eps > 0)
-struct JacobianRmsNormValue {
-  static constexpr std::string_view id = "jacobian-rms-norm", part = "a";
-  static constexpr auto relation = Relation::equal;
+/// What the parts about one direction share.
+struct NormDerivativeClaim : RmsNormClaim {
+  static constexpr std::string_view id = "jacobian-rms-norm";
+  static constexpr auto relation = Relation::at_most;
 
   template <class S>
   using Input = NormDerivative<S>;
+
+  static Objection assumptions(const Input<double>& in) {
+    for (const auto* v : {&in.gain, &in.dx, &in.dy, &in.observer}) {
+      if (v->size() != in.h.size()) return "the vectors differ in size";
+    }
+    return has_no_root(in.h, in.eps);
+  }
+  template <class T, class Visit>
+  static void sites(const LayerRun<T>& run, const Visit& visit) {
+    visit_rms_derivatives(run, visit);
+  }
+};
+
+}  // namespace detail
+
+/// v.(J dx) = v.(g .* (dx - u (u.dx)/d))/rho, for any v   (claim 27a; ours for eps > 0)
+struct JacobianRmsNormValue : detail::NormDerivativeClaim {
+  static constexpr std::string_view part = "a";
+  static constexpr auto relation = Relation::equal;
 
   template <class S>
   static S lhs(const Input<S>& in) {
@@ -225,7 +228,6 @@ struct JacobianRmsNormValue {
     const Vector<S> seen = times<S>(in.observer, in.gain);
     return (dot<S>(seen, in.dx) - dot<S>(seen, in.h) * along) / rho;
   }
-  static Objection assumptions(const Input<double>& in) { return detail::is_no_derivative(in); }
   /// Relative to the terms before they cancel: two dot products, rho and the products, twice.
   static double allowance(const Input<double>& in) {
     const double rho = detail::root_mean_square<double>(in.h, in.eps);
@@ -235,20 +237,11 @@ struct JacobianRmsNormValue {
                                                           (static_cast<double>(in.h.size()) * rho);
     return gamma(6 * in.h.size() + 40) * terms / rho;
   }
-  static Objection objection(const Architecture& a) { return reads_no_rms_norm(a); }
-  template <class T, class Visit>
-  static void sites(const LayerRun<T>& run, const Visit& visit) {
-    detail::visit_rms_derivatives(run, visit);
-  }
 };
 
 /// ||J dx|| <= max|g| ||dx|| / rho   (claim 27b; ours). Equal for constant |g| and dx across h.
-struct JacobianRmsNormBound {
-  static constexpr std::string_view id = "jacobian-rms-norm", part = "b";
-  static constexpr auto relation = Relation::at_most;
-
-  template <class S>
-  using Input = NormDerivative<S>;
+struct JacobianRmsNormBound : detail::NormDerivativeClaim {
+  static constexpr std::string_view part = "b";
 
   template <class S>
   static S lhs(const Input<S>& in) {
@@ -258,21 +251,15 @@ struct JacobianRmsNormBound {
   static S rhs(const Input<S>& in) {
     return max_abs<S>(in.gain) * norm<S>(in.dx) / detail::root_mean_square<S>(in.h, in.eps);
   }
-  static Objection assumptions(const Input<double>& in) { return detail::is_no_derivative(in); }
   /// An entry of J dx is off by gamma_{2d+20} max|g| (|dx_i| + |u_i| ||dx||/sqrt(d)) / rho.
   static double allowance(const Input<double>& in) {
     return 2 * gamma(3 * in.h.size() + 30) * rhs<double>(in);
-  }
-  static Objection objection(const Architecture& a) { return reads_no_rms_norm(a); }
-  template <class T, class Visit>
-  static void sites(const LayerRun<T>& run, const Visit& visit) {
-    detail::visit_rms_derivatives(run, visit);
   }
 };
 
 /// Without the gain, ||J||_F^2 = (d-1)/rho^2 + eps^2/rho^6: the eigenvalues are 1/rho (d-1 times)
 /// and eps/rho^3 along h   (claim 27c; ours)
-struct JacobianRmsNormSpectrum {
+struct JacobianRmsNormSpectrum : detail::RmsNormClaim {
   static constexpr std::string_view id = "jacobian-rms-norm", part = "c";
   static constexpr auto relation = Relation::equal;
 
@@ -307,7 +294,6 @@ struct JacobianRmsNormSpectrum {
     const double rho = detail::root_mean_square<double>(in.h, in.eps);
     return 4 * gamma(2 * d + 30) * d / (rho * rho) + gamma(d * d) * rhs<double>(in);
   }
-  static Objection objection(const Architecture& a) { return reads_no_rms_norm(a); }
   /// At the first row of each norm: d^2 numbers.
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {
@@ -317,163 +303,6 @@ struct JacobianRmsNormSpectrum {
       visit(Input<double>{h, norm.eps, plain.jacobian(h)},
             Where{.layer = run.layer, .block = block, .position = 0});
     });
-  }
-};
-
-// ---- Finite writes ----------------------------------------------------------------------------
-
-/// A row before and after a write, and what a norm made of both.
-template <class S>
-struct NormedWrite {
-  Vector<S> before, after;  ///< h, h'
-  S eps{};
-  Vector<S> u_before, u_after;  ///< without the gain
-  Vector<S> gain;
-  Vector<S> y_before, y_after;  ///< with the gain
-};
-
-namespace detail {
-
-/// A write w = h' - h beside the two roots.
-template <class S>
-struct RootsOfWrite {
-  S write;  ///< ||w||
-  S before, after;
-  S step;  ///< rho' - rho = w.(h + h') / (d (rho + rho')), which does not cancel
-
-  explicit RootsOfWrite(const NormedWrite<S>& in) {
-    const Vector<S> w = minus<S>(in.after, in.before);
-    write = norm<S>(w);
-    before = root_mean_square<S>(in.before, in.eps);
-    after = root_mean_square<S>(in.after, in.eps);
-    step = dot<S>(w, plus<S>(in.after, in.before)) / (count<S>(w.size()) * (before + after));
-  }
-};
-
-inline Objection is_no_write(const NormedWrite<double>& in) {
-  for (const auto* v :
-       {&in.after, &in.u_before, &in.u_after, &in.gain, &in.y_before, &in.y_after}) {
-    if (v->size() != in.before.size()) return "the vectors differ in size";
-  }
-  if (in.after == in.before) return "the write is zero";
-  if (const auto objection = has_no_root(in.before, in.eps)) return objection;
-  return has_no_root(in.after, in.eps);
-}
-
-/// Visits the writes of the layer, read by the norm in front of its feed-forward block, at a sample
-/// of rows.
-template <class T, class Visit>
-void visit_normed_writes(const LayerRun<T>& run, const Visit& visit) {
-  const auto* found = std::get_if<RmsNorm<T>>(&run.weights.feed_forward_pre_norm.kind);
-  if (!found) return;
-  const auto gained = found->template cast<double>();
-  const RmsNorm<double> plain{Vector<double>::Ones(gained.gain.size()), gained.eps};
-  Matrix<double> before = run.residual.template cast<double>();
-  for (const Block block : {Block::attention, Block::feed_forward}) {
-    const Matrix<double> after = before + write_of(run, block);
-    const Matrix<double> u = plain.value(before), u_after = plain.value(after);
-    const Matrix<double> y = gained.value(before), y_after = gained.value(after);
-    for (Index t = 0; t < before.rows(); t += row_stride(before.rows())) {
-      visit(NormedWrite<double>{before.row(t).transpose(), after.row(t).transpose(), gained.eps,
-                                u.row(t).transpose(), u_after.row(t).transpose(), gained.gain,
-                                y.row(t).transpose(), y_after.row(t).transpose()},
-            Where{.layer = run.layer, .block = block, .position = t});
-    }
-    before = after;
-  }
-}
-
-}  // namespace detail
-
-/// ||u' - u||^2 + d eps (1/rho - 1/rho')^2 + d (rho' - rho)^2/(rho rho') = ||w||^2/(rho rho')
-/// for w = h' - h of any size   (claim A1a; ours)
-struct FiniteWriteIdentity {
-  static constexpr std::string_view id = "finite-write-shielding", part = "a";
-  static constexpr auto relation = Relation::equal;
-
-  template <class S>
-  using Input = NormedWrite<S>;
-
-  template <class S>
-  static S lhs(const Input<S>& in) {
-    const detail::RootsOfWrite<S> roots(in);
-    const S product = roots.before * roots.after, step = roots.step * roots.step;
-    const S turned = sum_of_squares<S>(minus<S>(in.u_after, in.u_before));
-    return turned + count<S>(in.before.size()) * step * (in.eps / product + S(1)) / product;
-  }
-  template <class S>
-  static S rhs(const Input<S>& in) {
-    const detail::RootsOfWrite<S> roots(in);
-    return square<S>(roots.write) / (roots.before * roots.after);
-  }
-  static Objection assumptions(const Input<double>& in) { return detail::is_no_write(in); }
-  /// u' - u is off by gamma_{d+12} (||u|| + ||u'||); the other terms are at most rhs, and relative.
-  static double allowance(const Input<double>& in) {
-    const double d = static_cast<double>(in.before.size()), right = rhs<double>(in);
-    const double off = 2 * gamma(d + 12) * std::sqrt(d);
-    return gamma(8 * d + 60) * right + 2 * off * std::sqrt(right) + off * off;
-  }
-  static Objection objection(const Architecture& a) { return reads_no_rms_norm(a); }
-  template <class T, class Visit>
-  static void sites(const LayerRun<T>& run, const Visit& visit) {
-    detail::visit_normed_writes(run, visit);
-  }
-};
-
-/// ||u' - u|| <= ||w||/sqrt(rho rho')   (claim A1b; ours). Equal for writes that keep rho.
-struct FiniteWriteShielding {
-  static constexpr std::string_view id = "finite-write-shielding", part = "b";
-  static constexpr auto relation = Relation::at_most;
-
-  template <class S>
-  using Input = NormedWrite<S>;
-
-  template <class S>
-  static S lhs(const Input<S>& in) {
-    return norm<S>(minus<S>(in.u_after, in.u_before));
-  }
-  template <class S>
-  static S rhs(const Input<S>& in) {
-    using std::sqrt;
-    const detail::RootsOfWrite<S> roots(in);
-    return roots.write / sqrt(roots.before * roots.after);
-  }
-  static Objection assumptions(const Input<double>& in) { return detail::is_no_write(in); }
-  static double allowance(const Input<double>& in) {
-    const double d = static_cast<double>(in.before.size());
-    return gamma(2 * d + 30) * (2 * std::sqrt(d) + rhs<double>(in));
-  }
-  static Objection objection(const Architecture& a) { return reads_no_rms_norm(a); }
-  template <class T, class Visit>
-  static void sites(const LayerRun<T>& run, const Visit& visit) {
-    detail::visit_normed_writes(run, visit);
-  }
-};
-
-/// ||g .* (u' - u)|| <= max|g| ||w||/sqrt(rho rho')   (claim A1c; ours)
-struct FiniteWriteShieldingGain {
-  static constexpr std::string_view id = "finite-write-shielding", part = "c";
-  static constexpr auto relation = Relation::at_most;
-
-  template <class S>
-  using Input = NormedWrite<S>;
-
-  template <class S>
-  static S lhs(const Input<S>& in) {
-    return norm<S>(minus<S>(in.y_after, in.y_before));
-  }
-  template <class S>
-  static S rhs(const Input<S>& in) {
-    return max_abs<S>(in.gain) * FiniteWriteShielding::rhs<S>(in);
-  }
-  static Objection assumptions(const Input<double>& in) { return detail::is_no_write(in); }
-  static double allowance(const Input<double>& in) {
-    return max_abs<double>(in.gain) * FiniteWriteShielding::allowance(in);
-  }
-  static Objection objection(const Architecture& a) { return reads_no_rms_norm(a); }
-  template <class T, class Visit>
-  static void sites(const LayerRun<T>& run, const Visit& visit) {
-    detail::visit_normed_writes(run, visit);
   }
 };
 

@@ -105,6 +105,14 @@ struct NormedOutput {
 
 namespace detail {
 
+/// What all parts share.
+struct SandwichClaim {
+  static constexpr std::string_view id = "sandwich-write-bound";
+  static constexpr auto relation = Relation::at_most;
+
+  static Objection objection(const Architecture& a) { return writes_without_rms_norm(a); }
+};
+
 inline Objection is_no_normed_output(const NormedOutput<double>& in) {
   if (in.output.size() == 0) return "there are no channels";
   if (in.gain.size() != in.output.size() || in.write.size() != in.output.size()) {
@@ -142,9 +150,8 @@ void visit_normed_outputs(const LayerRun<T>& run, const Visit& visit) {
 }  // namespace detail
 
 /// |write_k| <= sqrt(d) |g'_k|   (claim 22a; ours). Equal for a one-hot output and eps = 0.
-struct SandwichWriteChannel {
-  static constexpr std::string_view id = "sandwich-write-bound", part = "a";
-  static constexpr auto relation = Relation::at_most;
+struct SandwichWriteChannel : detail::SandwichClaim {
+  static constexpr std::string_view part = "a";
 
   template <class S>
   struct Input {
@@ -169,7 +176,6 @@ struct SandwichWriteChannel {
     return {};
   }
   static double allowance(const Input<double>& in) { return gamma(in.size + 10) * rhs<double>(in); }
-  static Objection objection(const Architecture& a) { return writes_without_rms_norm(a); }
   /// At each row, the channel that comes closest to its bound.
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {
@@ -185,8 +191,8 @@ struct SandwichWriteChannel {
 
 /// sum_k (write_k / g'_k)^2 = d ||o||^2 / (||o||^2 + d eps) <= d   (claim 22b; ours): the channels
 /// share one budget.
-struct SandwichWriteJoint {
-  static constexpr std::string_view id = "sandwich-write-bound", part = "b";
+struct SandwichWriteJoint : detail::SandwichClaim {
+  static constexpr std::string_view part = "b";
   static constexpr auto relation = Relation::equal;
 
   template <class S>
@@ -212,7 +218,6 @@ struct SandwichWriteJoint {
   static double allowance(const Input<double>& in) {
     return gamma(4 * in.output.size() + 30) * rhs<double>(in);
   }
-  static Objection objection(const Architecture& a) { return writes_without_rms_norm(a); }
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {
     detail::visit_normed_outputs(run, visit);
@@ -221,9 +226,8 @@ struct SandwichWriteJoint {
 
 /// The number of channels with |write_k| >= m is at most d max g'^2 / m^2   (claim 22c; ours).
 /// Equal for writes of one size in m^2/max g'^2 channels and eps = 0.
-struct SandwichWriteCount {
-  static constexpr std::string_view id = "sandwich-write-bound", part = "c";
-  static constexpr auto relation = Relation::at_most;
+struct SandwichWriteCount : detail::SandwichClaim {
+  static constexpr std::string_view part = "c";
 
   template <class S>
   struct Input {
@@ -252,7 +256,6 @@ struct SandwichWriteCount {
   static double allowance(const Input<double>& in) {
     return gamma(2 * in.row.write.size() + 20) * rhs<double>(in);
   }
-  static Objection objection(const Architecture& a) { return writes_without_rms_norm(a); }
   /// What counts as large is half the largest write of the row.
   template <class T, class Visit>
   static void sites(const LayerRun<T>& run, const Visit& visit) {
@@ -264,9 +267,8 @@ struct SandwichWriteCount {
 
 /// |h_k| <= |e_k| + sqrt(d) sum_b |g'_bk| after any number of blocks, e the embedding   (claim 22d;
 /// ours). Equal when every block writes its channel k alone, with one sign, and eps = 0.
-struct SandwichWriteSum {
-  static constexpr std::string_view id = "sandwich-write-bound", part = "d";
-  static constexpr auto relation = Relation::at_most;
+struct SandwichWriteSum : detail::SandwichClaim {
+  static constexpr std::string_view part = "d";
 
   template <class S>
   struct Input {
@@ -298,7 +300,6 @@ struct SandwichWriteSum {
   static double allowance(const Input<double>& in) {
     return (gamma(in.gains.size() + 2, in.unit) + gamma(in.size + 10, in.unit)) * rhs<double>(in);
   }
-  static Objection objection(const Architecture& a) { return writes_without_rms_norm(a); }
   /// At the largest entry after each layer. Widens each layer once.
   template <class T, class Visit>
   static void sites(const Decoder<T>& model, const Trace<T>& trace, const Visit& visit) {

@@ -119,12 +119,7 @@ inline Matrix<double> unbiased_value(const FeedForward<double>& block, const Mat
                                      Matrix<double>& neurons) {
   const auto keep = [&](Index, site::neurons, Matrix<double>& n) { neurons = n; };
   Matrix<double> write = block.value(x, keep);
-  const auto subtract_bias = [&](const auto& any) {
-    if constexpr (requires { any.down_bias; }) {
-      if (any.down_bias.size() > 0) write.rowwise() -= any.down_bias.transpose();
-    }
-  };
-  subtract_bias(block);
+  if (block.down_bias.size() > 0) write.rowwise() -= block.down_bias.transpose();
   return write;
 }
 

@@ -62,16 +62,6 @@ inline Finding judge(Relation relation, double lhs, double rhs, double allowance
   return finding;
 }
 
-/// For a claim whose sides may cancel: why an input says nothing, where what is left of them is
-/// below the rounding of what they are sums of. A difference beyond the allowance is never hidden.
-template <class C>
-Objection hidden_by_rounding(const typename C::template Input<double>& input) {
-  const double lhs = C::template lhs<double>(input), rhs = C::template rhs<double>(input);
-  const Finding finding = judge(C::relation, lhs, rhs, C::allowance(input));
-  if (finding.verdict != Verdict::unresolved || !std::isfinite(lhs - rhs)) return {};
-  return "rounding hides what is compared";
-}
-
 /// Holds the claim against one input.
 template <Claim C>
 Finding judge(const typename C::template Input<double>& input, const Where& where = {}) {

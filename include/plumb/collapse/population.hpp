@@ -292,10 +292,8 @@ HeadCollapse measure_keys(const KeyPopulation& at, const Population& population,
   found.bounds.reason = at.stage == site::Stage::projected
                             ? why_no_bound(layer.attention_pre_norm)
                             : "the bounds are about keys before qk-norm and rotary";
-  if constexpr (requires { layer.attention.key_bias; }) {
-    if (found.bounds.reason.empty() && layer.attention.key_bias.size() > 0) {
-      found.bounds.reason = "a key bias adds the same vector to every key";
-    }
+  if (found.bounds.reason.empty() && layer.attention.key_bias.size() > 0) {
+    found.bounds.reason = "a key bias adds the same vector to every key";
   }
   if (!found.bounds.reason.empty()) return found;
   const auto& rms = std::get<RmsNorm<T>>(layer.attention_pre_norm.kind);

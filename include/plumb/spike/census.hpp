@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <concepts>
 #include <functional>
 #include <limits>
 #include <numeric>
@@ -85,13 +84,10 @@ inline bool Census::spikes(Index point, TokenId token) const {
 
 /// What a model adds to eq. 22 at position 0. The census is exact all the same, because it runs the
 /// layers as they are; only the linear form of attention is not the whole of it.
-template <std::same_as<Architecture> A>
-std::vector<std::string> position_zero_notes(const A& architecture) {
+inline std::vector<std::string> position_zero_notes(const Architecture& architecture) {
   std::vector<std::string> notes;
-  if constexpr (requires { architecture.biases; }) {
-    if (architecture.biases.value || architecture.biases.output) {
-      notes.push_back("biases of values or of the output add a constant");
-    }
+  if (architecture.biases.value || architecture.biases.output) {
+    notes.push_back("biases of values or of the output add a constant");
   }
   if (architecture.attention_gate != AttentionGate::none) {
     notes.push_back("the attention gate depends on the token, so attention is not linear");

@@ -53,17 +53,11 @@ struct NeuronSlopes {
 template <class T>
 NeuronSlopes<T> neuron_slopes(const FeedForward<T>& block, const VectorRef<T>& x) {
   Matrix<T> y = (block.up * x).transpose();
-  if constexpr (requires { block.activation; }) {
-    if (block.up_bias.size() > 0) y += block.up_bias.transpose();
-    if (block.gate.size() == 0) return {Matrix<T>(), activation_slope(block.activation, y)};
-  }
+  if (block.up_bias.size() > 0) y += block.up_bias.transpose();
+  if (block.gate.size() == 0) return {Matrix<T>(), activation_slope(block.activation, y)};
   Matrix<T> z = (block.gate * x).transpose();
-  if constexpr (requires { block.activation; }) {
-    if (block.gate_bias.size() > 0) z += block.gate_bias.transpose();
-    return {y.cwiseProduct(activation_slope(block.activation, z)), activate(block.activation, z)};
-  } else {
-    return {y.cwiseProduct(z.unaryExpr(&silu_derivative<T>)), z.unaryExpr(&silu<T>)};
-  }
+  if (block.gate_bias.size() > 0) z += block.gate_bias.transpose();
+  return {y.cwiseProduct(activation_slope(block.activation, z)), activate(block.activation, z)};
 }
 
 }  // namespace detail

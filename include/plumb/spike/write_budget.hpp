@@ -81,27 +81,6 @@ struct Reading {
   }
 };
 
-template <class T>
-std::optional<Reading> reading(const Norm<T>& norm) {
-  return std::visit(
-      [](const auto& kind) -> std::optional<Reading> {
-    if constexpr (requires { kind.gain; }) {
-      Reading read{kind.gain.template cast<double>(), Vector<double>::Zero(kind.gain.size()),
-                   requires {kind.alpha;
-    }};
-          if constexpr (requires {
-    kind.bias; }) {
-    if (kind.bias.size() > 0) read.bias = kind.bias.template cast<double>();
-          }
-          return read;
-}
-else {
-  return std::nullopt;
-}
-},
-      norm.kind);
-}
-
 /// A bias in double, or zeros where the block has none.
 template <class T>
 Vector<double> or_zero(const Vector<T>& bias, Index size) {
@@ -110,36 +89,22 @@ Vector<double> or_zero(const Vector<T>& bias, Index size) {
 }
 
 template <class T>
-Vector<double> value_bias(const Attention<T>& block) {
-  if constexpr (requires { block.value_bias; }) {
-    return or_zero<T>(block.value_bias, block.values.rows());
-  } else {
-    return Vector<double>::Zero(block.values.rows());
-  }
-}
-
-template <class T>
-Vector<double> output_bias(const Attention<T>& block) {
-  if constexpr (requires { block.output_bias; }) {
-    return or_zero<T>(block.output_bias, block.output.rows());
-  } else {
-    return Vector<double>::Zero(block.output.rows());
-  }
-}
-
-/// Biases of the neurons' projections, and of the output.
-struct FeedForwardBiases {
-  Vector<double> gate, up, down;
-};
-template <class T>
-FeedForwardBiases biases(const FeedForward<T>& block) {
-  const Index f = block.up.rows(), channels = block.down.rows();
-  if constexpr (requires { block.gate_bias; }) {
-    return {or_zero<T>(block.gate_bias, f), or_zero<T>(block.up_bias, f),
-            or_zero<T>(block.down_bias, channels)};
-  } else {
-    return {Vector<double>::Zero(f), Vector<double>::Zero(f), Vector<double>::Zero(channels)};
-  }
+std::optional<Reading> reading(const Norm<T>& norm) {
+  return std::visit(
+      [](const auto& kind) -> std::optional<Reading> {
+        if constexpr (requires { kind.gain; }) {
+          constexpr bool kUnit = requires { kind.alpha; };  // DynamicTanh
+          Reading read{kind.gain.template cast<double>(), Vector<double>::Zero(kind.gain.size()),
+                       kUnit};
+          if constexpr (requires { kind.bias; }) {
+            read.bias = or_zero<T>(kind.bias, kind.gain.size());
+          }
+          return read;
+        } else {
+          return std::nullopt;
+        }
+      },
+      norm.kind);
 }
 
 /// For each channel the largest |row of W_O^h W_V x| over what can be read, x without its bias.
@@ -169,8 +134,8 @@ WriteBudget attention_budget(const Norm<T>& norm, const Attention<T>& block) {
   const bool gated = block.gate.present();
   const bool by_channel = gated && block.gate.weight.rows() > block.heads;
   // Every value is W_V (g .* u) + constant, and weights that sum to one pass the constant on.
-  const Vector<double> constant =
-      block.values.template cast<double>() * read->bias + detail::value_bias(block);
+  const Vector<double> constant = block.values.template cast<double>() * read->bias +
+                                  detail::or_zero<T>(block.value_bias, block.values.rows());
   Vector<double> passed = Vector<double>::Zero(channels), reach = passed;
   for (Index head = 0; head < block.heads; ++head) {
     const Index kv = block.kv_head(head);
@@ -188,7 +153,7 @@ WriteBudget attention_budget(const Norm<T>& norm, const Attention<T>& block) {
     }
   }
   budget.rule = by_channel ? WriteRule::attention_channel_gate : WriteRule::attention;
-  const Vector<double> bias = detail::output_bias(block);
+  const Vector<double> bias = detail::or_zero<T>(block.output_bias, channels);
   // A gate may shrink what heads pass on, but not the bias of the output.
   budget.bound = reach + (gated ? Vector<double>(passed + bias.cwiseAbs())
                                 : Vector<double>((passed + bias).cwiseAbs()));
@@ -207,18 +172,21 @@ WriteBudget feed_forward_budget(const Norm<T>& norm, const FeedForward<T>& block
     return budget;
   }
   const bool gated = block.gate.size() > 0;
-  const auto bias = detail::biases(block);
-  const bool centred = !read->offset() && bias.gate.isZero(0) && bias.up.isZero(0);
-  Vector<double> size(block.up.rows());  // of act(z_j) y_j
+  const Index neurons = block.up.rows();
+  const auto gate_bias = detail::or_zero<T>(block.gate_bias, neurons);
+  const auto up_bias = detail::or_zero<T>(block.up_bias, neurons);
+  const auto down_bias = detail::or_zero<T>(block.down_bias, block.down.rows());
+  const bool centred = !read->offset() && gate_bias.isZero(0) && up_bias.isZero(0);
+  Vector<double> size(neurons);  // of act(z_j) y_j
   for (Index j = 0; j < size.size(); ++j) {
     const RowVector<double> u = block.up.row(j).template cast<double>();
-    const double up = read->reach(u) + std::abs(u.dot(read->bias.transpose()) + bias.up[j]);
+    const double up = read->reach(u) + std::abs(u.dot(read->bias.transpose()) + up_bias[j]);
     if (!gated) {
       size[j] = up;
       continue;
     }
     const RowVector<double> g = block.gate.row(j).template cast<double>();
-    const double gate = read->reach(g) + std::abs(g.dot(read->bias.transpose()) + bias.gate[j]);
+    const double gate = read->reach(g) + std::abs(g.dot(read->bias.transpose()) + gate_bias[j]);
     size[j] = gate * up;
     if (!centred) continue;
     const RowVector<double> folded_g = g.cwiseProduct(read->gain.transpose());
@@ -228,7 +196,7 @@ WriteBudget feed_forward_budget(const Norm<T>& norm, const FeedForward<T>& block
     size[j] = std::min(size[j], square * (lengths + std::abs(folded_g.dot(folded_u))) / 2);
   }
   budget.rule = gated && centred ? WriteRule::feed_forward : WriteRule::feed_forward_rows;
-  budget.bound = block.down.template cast<double>().cwiseAbs() * size + bias.down.cwiseAbs();
+  budget.bound = block.down.template cast<double>().cwiseAbs() * size + down_bias.cwiseAbs();
   return budget;
 }
 

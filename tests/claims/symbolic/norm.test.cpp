@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "plumb/claims/finite_write_shielding.hpp"
 #include "support/symbolic.hpp"
 
 using namespace plumb::claims;

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "plumb/claims/rms_near_constant.hpp"
 #include "support/symbolic.hpp"
 
 using namespace plumb::claims;

@@ -1,7 +1,10 @@
-#include "plumb/claims/head_output.hpp"
+#include "plumb/claims/head_row.hpp"
 
 #include <catch2/catch.hpp>
 
+#include "plumb/claims/convex_hull.hpp"
+#include "plumb/claims/gates.hpp"
+#include "plumb/claims/sink_removal.hpp"
 #include "support/symbolic.hpp"
 
 using namespace plumb::claims;

@@ -1,7 +1,8 @@
-#include "plumb/claims/keys.hpp"
+#include "plumb/claims/rotary_self_pair.hpp"
 
 #include <catch2/catch.hpp>
 
+#include "plumb/claims/rotary_isometry.hpp"
 #include "support/symbolic.hpp"
 
 using namespace plumb::claims;

@@ -1,4 +1,4 @@
-#include "plumb/claims/write_budget.hpp"
+#include "plumb/claims/write_budget_attention.hpp"
 
 #include <catch2/catch.hpp>
 #include <cmath>

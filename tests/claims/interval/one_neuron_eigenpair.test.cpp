@@ -1,4 +1,4 @@
-#include "plumb/claims/amplifier.hpp"
+#include "plumb/claims/one_neuron_eigenpair.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,18 +1,15 @@
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <variant>
 
 #include "plumb/claims/arithmetic.hpp"
 #include "plumb/claims/claim.hpp"
 #include "plumb/claims/sites.hpp"
-#include "plumb/claims/verdict.hpp"
 #include "plumb/model/attention.hpp"
 #include "plumb/model/norm.hpp"
-#include "plumb/spike/feed_forward_view.hpp"
 #include "plumb/trace/layer_run.hpp"
 #include "plumb/weights/architecture.hpp"
 #include "plumb/weights/config.hpp"
@@ -67,11 +64,14 @@ struct AttentionRows {
   Vector<double> gain;   ///< of the norm in front
   Matrix<double> write;  ///< before a post-norm
 
-  /// The rows of W_V that column c of the head outputs reads, gain folded in.
-  RowVector<double> value_row(Index column) const {
+  /// The row of W_V that a column of the head outputs reads.
+  Index value_index(Index column) const {
     const Index head = column / block.head_dim, within = column % block.head_dim;
-    return block.values.row(block.kv_head(head) * block.head_dim + within)
-        .cwiseProduct(gain.transpose());
+    return block.kv_head(head) * block.head_dim + within;
+  }
+  /// That row, gain folded in.
+  RowVector<double> value_row(Index column) const {
+    return block.values.row(value_index(column)).cwiseProduct(gain.transpose());
   }
 
   /// sum over columns of |constants that biases add|; with `summed`, of their sum, which is exact
@@ -82,16 +82,10 @@ struct AttentionRows {
       sum += term;
       sizes += std::abs(term);
     };
-    const auto collect = [&](const auto& any) {
-      if constexpr (requires { any.value_bias; }) {
-        for (Index c = 0; any.value_bias.size() > 0 && c < any.output.cols(); ++c) {
-          const Index kv = any.kv_head(c / any.head_dim) * any.head_dim + c % any.head_dim;
-          add(any.output(channel, c) * any.value_bias[kv]);
-        }
-        if (any.output_bias.size() > 0) add(any.output_bias[channel]);
-      }
-    };
-    collect(block);
+    for (Index c = 0; block.value_bias.size() > 0 && c < block.output.cols(); ++c) {
+      add(block.output(channel, c) * block.value_bias[value_index(c)]);
+    }
+    if (block.output_bias.size() > 0) add(block.output_bias[channel]);
     return summed ? std::abs(sum) : sizes;
   }
 
@@ -151,26 +145,9 @@ void for_each_attention_write(const LayerRun<T>& run, const Body& body) {
   }
 }
 
-template <class T, class Visit>
-void visit_budget_rows(const LayerRun<T>& run, const Visit& visit) {
-  for_each_attention_write(
-      run, [&](const AttentionRows& rows, Index k, double write, const Where& where) {
-        visit(rows.head_rows(k, write), where);
-      });
-}
-
-inline Objection no_rows(const AttentionWrite<double>& in) {
-  if (in.rows.size() == 0) return "there are no heads";
-  return {};
-}
-
-}  // namespace detail
-
-/// |write_k| <= sqrt(d) sum_h ||(W_O^h W_V^kv(h))_{k,:}|| + |bias|, without a gate or with gates
-/// per head or token in [0, 1]   (claim 13; ours). Equal for one token, one head and x along the
-/// row. False with a gate per channel: part b.
-struct AttentionBudget {
-  static constexpr std::string_view id = "write-budget-attention", part = "a";
+/// What the bounds by the rows of heads share.
+struct AttentionBudgetClaim {
+  static constexpr std::string_view id = "write-budget-attention";
   static constexpr auto relation = Relation::at_most;
 
   template <class S>
@@ -181,6 +158,28 @@ struct AttentionBudget {
     using std::abs;
     return abs(in.write);
   }
+  static Objection assumptions(const Input<double>& in) {
+    if (in.rows.size() == 0) return "there are no heads";
+    return {};
+  }
+  static double allowance(const Input<double>& in) { return budget_rounding(in); }
+  template <class T, class Visit>
+  static void sites(const LayerRun<T>& run, const Visit& visit) {
+    for_each_attention_write(
+        run, [&](const AttentionRows& rows, Index k, double write, const Where& where) {
+          visit(rows.head_rows(k, write), where);
+        });
+  }
+};
+
+}  // namespace detail
+
+/// |write_k| <= sqrt(d) sum_h ||(W_O^h W_V^kv(h))_{k,:}|| + |bias|, without a gate or with gates
+/// per head or token in [0, 1]   (claim 13; ours). Equal for one token, one head and x along the
+/// row. False with a gate per channel: part b.
+struct AttentionBudget : detail::AttentionBudgetClaim {
+  static constexpr std::string_view part = "a";
+
   template <class S>
   static S rhs(const Input<S>& in) {
     using std::abs;
@@ -189,15 +188,9 @@ struct AttentionBudget {
     for (Index h = 0; h < in.rows.rows(); ++h) sum += norm<S>(row<S>(in.rows, h));
     return sqrt(count<S>(in.rows.cols())) * sum + abs(in.bias);
   }
-  static Objection assumptions(const Input<double>& in) { return detail::no_rows(in); }
-  static double allowance(const Input<double>& in) { return detail::budget_rounding(in); }
   static Objection objection(const Architecture& a) {
     if (a.attention_gate == AttentionGate::channel) return "the attention is gated per channel";
     return detail::reads_unbounded(a);
-  }
-  template <class T, class Visit>
-  static void sites(const LayerRun<T>& run, const Visit& visit) {
-    detail::visit_budget_rows(run, visit);
   }
 };
 
@@ -246,18 +239,9 @@ struct AttentionBudgetChannelwise {
 
 /// |write_k| <= sum_h ||(W_O^h W_V^kv(h))_{k,:}||_1 + |bias| with DynamicTanh, where |x_i| <= 1
 /// (claim 13; ours). Gates as in part a. Equal for x of the signs of the row, saturated.
-struct AttentionBudgetTanh {
-  static constexpr std::string_view id = "write-budget-attention", part = "c";
-  static constexpr auto relation = Relation::at_most;
+struct AttentionBudgetTanh : detail::AttentionBudgetClaim {
+  static constexpr std::string_view part = "c";
 
-  template <class S>
-  using Input = AttentionWrite<S>;
-
-  template <class S>
-  static S lhs(const Input<S>& in) {
-    using std::abs;
-    return abs(in.write);
-  }
   template <class S>
   static S rhs(const Input<S>& in) {
     using std::abs;
@@ -267,35 +251,17 @@ struct AttentionBudgetTanh {
     }
     return sum + abs(in.bias);
   }
-  static Objection assumptions(const Input<double>& in) { return detail::no_rows(in); }
-  static double allowance(const Input<double>& in) { return detail::budget_rounding(in); }
   static Objection objection(const Architecture& a) {
-    if (a.pre_norm != NormKind::dynamic_tanh) {
-      return "the norm before blocks is " + std::string(spell(kNormKinds, a.pre_norm)) +
-             ", not dynamic_tanh";
-    }
+    if (const auto objection = reads_no_dynamic_tanh(a)) return objection;
     return AttentionBudget::objection(a);
-  }
-  template <class T, class Visit>
-  static void sites(const LayerRun<T>& run, const Visit& visit) {
-    detail::visit_budget_rows(run, visit);
   }
 };
 
 /// |write_k| <= sqrt(d) ||(sum_h W_O^h W_V^kv(h))_{k,:}|| + |bias| at a position that sees itself
 /// only, without a gate   (claim 13; ours): all heads read one x. Equal for x along the row.
-struct AttentionBudgetAlone {
-  static constexpr std::string_view id = "write-budget-attention", part = "d";
-  static constexpr auto relation = Relation::at_most;
+struct AttentionBudgetAlone : detail::AttentionBudgetClaim {
+  static constexpr std::string_view part = "d";
 
-  template <class S>
-  using Input = AttentionWrite<S>;
-
-  template <class S>
-  static S lhs(const Input<S>& in) {
-    using std::abs;
-    return abs(in.write);
-  }
   template <class S>
   static S rhs(const Input<S>& in) {
     using std::abs;
@@ -304,11 +270,6 @@ struct AttentionBudgetAlone {
     for (Index h = 1; h < in.rows.rows(); ++h) sum = plus<S>(sum, S(1), row<S>(in.rows, h));
     return sqrt(count<S>(in.rows.cols())) * norm<S>(sum) + abs(in.bias);
   }
-  static Objection assumptions(const Input<double>& in) {
-    if (const auto objection = detail::no_rows(in)) return objection;
-    return hidden_by_rounding<AttentionBudgetAlone>(in);
-  }
-  static double allowance(const Input<double>& in) { return detail::budget_rounding(in); }
   static Objection objection(const Architecture& a) {
     if (a.attention_gate != AttentionGate::none) return "the attention is gated";
     return detail::reads_unbounded(a);

@@ -1,7 +1,8 @@
-#include "plumb/claims/amplifier.hpp"
+#include "plumb/claims/neurons.hpp"
 
 #include <catch2/catch.hpp>
 
+#include "plumb/claims/bounded_write.hpp"
 #include "support/symbolic.hpp"
 
 using namespace plumb::claims;
