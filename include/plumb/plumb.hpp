@@ -5,6 +5,7 @@
 
 // 0 vocabulary
 #include "plumb/core/array.hpp"
+#include "plumb/core/dense.hpp"
 #include "plumb/core/errors.hpp"
 #include "plumb/core/finding.hpp"
 #include "plumb/core/linalg.hpp"
