@@ -263,6 +263,11 @@ Proof. intros; nra. Qed.
 Lemma eq_of_squares x y : 0 <= x -> 0 <= y -> x ^ 2 = y ^ 2 -> x = y.
 Proof. intros; nra. Qed.
 
+Lemma abs_range x y : Rabs x <= y -> - y <= x <= y.
+Proof.
+  intros H. pose proof (Rle_abs x). pose proof (Rle_abs (- x)). rewrite Rabs_Ropp in *. lra.
+Qed.
+
 Lemma norm_scale d x a : norm d (fun i => x * a i) = Rabs x * norm d a.
 Proof.
   apply eq_of_squares.

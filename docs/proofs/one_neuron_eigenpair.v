@@ -39,10 +39,7 @@ Proof. unfold c. pose proof scale_pos. field; lra. Qed.
 Lemma c_range : -1 <= c <= 1.
 Proof.
   pose proof (cauchy_schwarz d g u) as H. fold scale in H. rewrite gu_is_c in H.
-  pose proof scale_pos. apply Rabs_def2 in H || idtac.
-  assert (Hc : - scale <= scale * c <= scale)
-    by (split; [pose proof (Rle_abs (- (scale * c))) as K; rewrite Rabs_Ropp in K|
-                pose proof (Rle_abs (scale * c)) as K]; lra).
+  pose proof scale_pos. apply abs_range in H.
   split; nra.
 Qed.
 

@@ -11,7 +11,7 @@
 
     See docs/claims/rms-bounded.md. *)
 
-Require Import Sums.
+Require Export Sums.
 
 Definition rho (d : nat) (eps : R) (h : row) : R := sqrt (dot d h h / INR d + eps).
 Definition reading (d : nat) (eps : R) (h : row) : row := fun i => h i / rho d eps h.
