@@ -34,6 +34,13 @@ Proof.
   apply Rmult_le_compat_l; [lra|]. apply Rinv_le_contravar; lra.
 Qed.
 
+Lemma sigma_strictly_increases x y : x < y -> σ x < σ y.
+Proof.
+  intros H. unfold σ. pose proof (exp_pos (- x)). pose proof (exp_pos (- y)).
+  pose proof (exp_increasing (- y) (- x) ltac:(lra)).
+  unfold Rdiv. rewrite !Rmult_1_l. apply Rinv_lt_contravar; [|lra]. apply Rmult_lt_0_compat; lra.
+Qed.
+
 (** σ(a - b) with a = ln x, b = ln y is the share of x in x + y. *)
 Lemma sigma_ln a y : 0 < y -> σ (a - ln y) = exp a / (exp a + y).
 Proof.
@@ -50,3 +57,39 @@ Proof. unfold SiLU. rewrite sigma_opp. ring. Qed.
 
 Lemma ReLU_mirror x : ReLU x - ReLU (- x) = x.
 Proof. unfold ReLU, Rmax. destruct (Rle_dec 0 x), (Rle_dec 0 (- x)); lra. Qed.
+
+(** ** The slope σ' = σ (1 - σ), which is at most 1/4 *)
+
+Lemma sigma_derivative z : derivable_pt_lim σ z (σ z * (1 - σ z)).
+Proof.
+  pose proof (exp_pos (- z)).
+  replace (σ z * (1 - σ z))
+    with ((0 * (1 + exp (- z)) - (0 + exp (- z) * -1) * 1) / Rsqr (1 + exp (- z)))
+    by (unfold σ, Rsqr; field; lra).
+  apply (derivable_pt_lim_div (fun _ => 1) (fun z => 1 + exp (- z))); [| |lra].
+  - apply derivable_pt_lim_const.
+  - apply (derivable_pt_lim_plus (fun _ => 1) (fun z => exp (- z))).
+    + apply derivable_pt_lim_const.
+    + apply (derivable_pt_lim_comp Ropp exp); [|apply derivable_pt_lim_exp].
+      apply (derivable_pt_lim_opp id z 1), derivable_pt_lim_id.
+Qed.
+
+Lemma sigma_slope_range z : 0 < σ z * (1 - σ z) <= / 4.
+Proof.
+  pose proof (sigma_pos z). pose proof (sigma_lt_1 z). pose proof (pow2_ge_0 (σ z - / 2)).
+  split; nra.
+Qed.
+
+Lemma sigma_lipschitz x y : Rabs (σ x - σ y) <= Rabs (x - y) / 4.
+Proof.
+  assert (H : forall a b, a < b -> Rabs (σ b - σ a) <= Rabs (b - a) / 4).
+  { intros a b Hab.
+    destruct (MVT_cor2 σ (fun c => σ c * (1 - σ c)) a b Hab) as (c & E & _);
+      [intros; apply sigma_derivative|].
+    pose proof (sigma_slope_range c).
+    rewrite E, Rabs_mult, (Rabs_pos_eq (σ c * (1 - σ c))) by lra. pose proof (Rabs_pos (b - a)). nra. }
+  destruct (Rtotal_order x y) as [Hxy|[->|Hxy]].
+  - rewrite (Rabs_minus_sym (σ x)), (Rabs_minus_sym x). now apply H.
+  - rewrite !Rminus_diag_eq, Rabs_R0 by reflexivity. lra.
+  - now apply H.
+Qed.

@@ -90,20 +90,6 @@ Proof.
   rewrite E. ring.
 Qed.
 
-Lemma sigma_derivative z : derivable_pt_lim σ z (σ z * (1 - σ z)).
-Proof.
-  pose proof (exp_pos (- z)).
-  replace (σ z * (1 - σ z))
-    with ((0 * (1 + exp (- z)) - (0 + exp (- z) * -1) * 1) / Rsqr (1 + exp (- z)))
-    by (unfold σ, Rsqr; field; lra).
-  apply (derivable_pt_lim_div (fun _ => 1) (fun z => 1 + exp (- z))); [| |lra].
-  - apply derivable_pt_lim_const.
-  - apply (derivable_pt_lim_plus (fun _ => 1) (fun z => exp (- z))).
-    + apply derivable_pt_lim_const.
-    + apply (derivable_pt_lim_comp Ropp exp); [|apply derivable_pt_lim_exp].
-      apply (derivable_pt_lim_opp id z 1), derivable_pt_lim_id.
-Qed.
-
 Definition SiLU_slope (z : R) : R := σ z * (1 + z * σ (- z)).
 
 Lemma SiLU_derivative z : derivable_pt_lim SiLU z (SiLU_slope z).
