@@ -71,6 +71,7 @@ for file in "${files[@]}"; do
   printed=$(grep -c '^Print Assumptions ' <<<"$code") || true
   if [[ $claim =~ ^[a-z] ]] && ! grep -q "^Print Assumptions $claim\.$" <<<"$code"; then
     fail "$file" "does not print what $claim rests on"
+    continue
   fi
   # Each assumption starts a line with its name; what belongs to it stands indented below.
   others=$(awk '/^[^ ]/ && !/^(Axioms:|Closed under the global context)$/ { print $1 }' "$file.log" |
