@@ -102,8 +102,9 @@ Proof.
     fold a b c in H. lra. }
   (* the slope at t = 0 is 2 (b - a) < 0; the curvature a - 2 b + c limits the step *)
   set (s := a - 2 * b + c) in *.
-  assert (Hs : 0 <= s) by (specialize (Hquad 1); unfold s; pose proof (dot_self_nonneg d (fun i => p i - v k i)) as Hd;
-    rewrite dot_sub_l, !dot_sub_r, (dot_comm d p (v k)) in Hd; fold a b c in Hd; lra).
+  assert (Hs : 0 <= s).
+  { pose proof (dot_self_nonneg d (fun i => p i - v k i)) as Hd.
+    rewrite dot_sub_l, !dot_sub_r, (dot_comm d p (v k)) in Hd. fold a b c in Hd. unfold s. lra. }
   set (t := (a - b) / (s + (a - b) + 1)).
   assert (Ht : 0 < t <= 1).
   { unfold t. split; [apply Rdiv_lt_0_compat; lra|].

@@ -10,6 +10,7 @@
         the other one is smaller by (1 - |c|)/(1 + |c|);
     (f) the eigenvalue of a symmetric S nearest to ρ = v'Sv is within ||Sv - ρv||, for every unit v.
 
+    Where g and u are collinear one of the bisectors is the zero row, and its eigenvalue is 0.
     (d), Weyl's inequality, and (e), that of Davis and Kahan, are not proven here.
     See docs/claims/one-neuron-eigenpair.md. *)
 

@@ -105,7 +105,7 @@ Proof.
     now apply Rmult_le_compat_l.
 Qed.
 
-(** The bounds are reached: (a), (b) and (c) by a row with one entry, for eps = 0. *)
+(** A row with one entry reaches (a) and (b), for eps = 0. *)
 Theorem rms_bounded_tight (d : nat) (k : nat) (x : R) :
   (k < d)%nat -> 0 < x ->
   let h := fun i => if (i =? k)%nat then x else 0 in

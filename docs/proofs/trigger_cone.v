@@ -23,7 +23,7 @@ Hypothesis x_not_0 : 0 < norm d x.
 (** v = B m is a unit vector. *)
 Definition cos_sqr : R := dot d (B m) x ^ 2 / norm d x ^ 2.
 
-(** cos^2 μ' + ... : dividing λ a^2 + μ q by ||x||^2 = a^2 + q. *)
+(** Dividing λ a^2 + μ q by ||x||^2 = a^2 + q. *)
 Lemma divided μ :
   (λ m * dot d (B m) x ^ 2 + μ * (norm d x ^ 2 - dot d (B m) x ^ 2)) / norm d x ^ 2
   = μ + (λ m - μ) * cos_sqr.
