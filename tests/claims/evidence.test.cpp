@@ -23,7 +23,7 @@ using Kinds = std::map<std::string, std::set<std::string>>;  // id -> kinds of e
 const fs::path kRoot = PLUMB_SOURCE_DIR;
 const fs::path kIndex = kRoot / "docs/claims/README.md";
 const std::string kBegin = "<!-- evidence -->\n", kEnd = "<!-- /evidence -->\n";
-const std::vector<std::string> kKinds = {"property", "measured", "symbolic", "interval"};
+const std::vector<std::string> kKinds = {"property", "measured", "symbolic", "interval", "proof"};
 
 std::string read(const fs::path& path) {
   std::ifstream file(path);
@@ -61,6 +61,25 @@ Kinds tagged_tests() {
   return kinds;
 }
 
+/// The claims with a proof that Coq checks: docs/proofs/rms_bounded.v is about rms-bounded. Files
+/// with upper case names hold what proofs share.
+std::set<std::string> proven_claims() {
+  std::set<std::string> ids;
+  for (const auto& entry : fs::directory_iterator(kRoot / "docs/proofs")) {
+    auto id = entry.path().stem().string();
+    if (entry.path().extension() != ".v" || id.front() < 'a') continue;
+    std::ranges::replace(id, '_', '-');
+    ids.insert(id);
+  }
+  return ids;
+}
+
+/// What a page says of a proof, to the end of the path.
+std::string proof_link(std::string id) {
+  std::ranges::replace(id, '-', '_');
+  return "[" + id + ".v](../proofs/" + id + ".v)";
+}
+
 Kinds listed_evidence() {
   Kinds kinds;
   for (const auto& evidence : plumb::claims::kEvidence) {
@@ -73,7 +92,7 @@ Kinds listed_evidence() {
 std::string evidence_table() {
   std::string table = "| claim |";
   for (const auto& kind : kKinds) table += " " + kind + " |";
-  table += "\n|---|---|---|---|---|\n";
+  table += "\n|---|---|---|---|---|---|\n";
   for (const auto& evidence : plumb::claims::kEvidence) {
     const std::string id(evidence.id);
     table += "| [" + id + "](" + id + ".md) |";
@@ -87,10 +106,12 @@ std::string evidence_table() {
 
 }  // namespace
 
-TEST_CASE("every claim is listed with the evidence that tests give, and no other") {
+TEST_CASE("every claim is listed with the evidence that tests and proofs give, and no other") {
   const auto listed = listed_evidence();
   CHECK(listed.size() == plumb::claims::kEvidence.size());  // no id twice
-  CHECK(listed == tagged_tests());
+  auto given = tagged_tests();
+  for (const auto& id : proven_claims()) given[id].insert("proof");
+  CHECK(listed == given);
   std::set<std::string> ids;
   for (const auto& [id, kinds] : listed) {
     ids.insert(id);
@@ -114,6 +135,7 @@ TEST_CASE("every claim has a page with the same headings, and every page a claim
     INFO(id);
     const auto page = read(kRoot / "docs/claims" / (id + ".md"));
     CHECK(page.starts_with("# " + id + "\n"));
+    CHECK((page.find(proof_link(id)) != std::string::npos) == proven_claims().contains(id));
     std::vector<std::string> found;
     static const std::regex heading("\n## ([^\n]*)");
     for (std::sregex_iterator it(page.begin(), page.end(), heading), end; it != end; ++it) {
