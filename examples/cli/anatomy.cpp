@@ -69,6 +69,7 @@ int run_anatomy(const Options& options) {
         plumb::taps{std::ref(received), std::ref(explainer), tell});
     auto text = plumb::report::dissect(trace, received);
     text.amplifiers = plumb::report::amplifiers(model, trace, text.outliers, text.life);
+    text.budgets = plumb::report::block_budgets(model, trace, text.outliers, text.life);
     text.heads = plumb::report::head_reports(received, explain(model, ids, received, explainer));
     text.chains = plumb::sink::chains(trace, received,
                                       plumb::report::chain_positions(inputs.token_texts(ids)));

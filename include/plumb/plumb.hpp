@@ -72,3 +72,4 @@
 #include "plumb/report/heads.hpp"
 #include "plumb/report/model.hpp"
 #include "plumb/report/table.hpp"
+#include "plumb/report/write_budget.hpp"

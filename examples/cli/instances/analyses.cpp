@@ -2,6 +2,7 @@
 #include "plumb/collapse/population.hpp"
 #include "plumb/report/amplifier.hpp"
 #include "plumb/report/directions.hpp"
+#include "plumb/report/write_budget.hpp"
 #include "plumb/sink/alignment.hpp"
 #include "plumb/sink/self_sink.hpp"
 #include "plumb/spike/census.hpp"
@@ -33,6 +34,14 @@ template std::vector<report::Amplifier> report::amplifiers(const Decoder<double>
                                                            const Trace<double>&,
                                                            const spike::Outliers&,
                                                            const spike::LifeCycle&);
+template std::vector<report::BlockBudget> report::block_budgets(const Decoder<float>&,
+                                                                const Trace<float>&,
+                                                                const spike::Outliers&,
+                                                                const spike::LifeCycle&);
+template std::vector<report::BlockBudget> report::block_budgets(const Decoder<double>&,
+                                                                const Trace<double>&,
+                                                                const spike::Outliers&,
+                                                                const spike::LifeCycle&);
 template report::Directions report::find_directions(const Decoder<float>&,
                                                     const DirectionsOptions&);
 template report::Directions report::find_directions(const Decoder<double>&,

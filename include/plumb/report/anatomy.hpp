@@ -10,6 +10,7 @@
 #include "plumb/core/linalg.hpp"
 #include "plumb/report/amplifier.hpp"
 #include "plumb/report/heads.hpp"
+#include "plumb/report/write_budget.hpp"
 #include "plumb/sink/alignment.hpp"
 #include "plumb/sink/chain.hpp"
 #include "plumb/sink/importance.hpp"
@@ -31,6 +32,7 @@ struct TextAnatomy {
   spike::LifeCycle life;
   std::optional<Ledger> account;      ///< of the token and channel that stand out most
   std::vector<Amplifier> amplifiers;  ///< empty unless asked for: they need the weights
+  std::vector<BlockBudget> budgets;   ///< of the top channel; empty unless asked for
   Matrix<double> importance;          ///< (layers, heads), alpha of the first token, Gu et al.
   sink::SinkRatios ratios;            ///< self_and_later
   sink::SinkRatios later_ratios;      ///< strictly later queries

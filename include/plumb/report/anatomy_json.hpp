@@ -148,6 +148,8 @@ inline nlohmann::ordered_json to_json(const Anatomy& anatomy, const Checkpoint& 
           {"residual", detail::residual_json(anatomy.shown.residual)},
           {"spike", detail::spike_json(anatomy.shown)},
           {"amplifier", detail::amplifiers_json(anatomy.shown.amplifiers)},
+          {"write_budget",
+           block_budgets_json(anatomy.shown.budgets, anatomy.shown.outliers.top.channel)},
           {"collapse", anatomy.collapse ? collapse_json(*anatomy.collapse) : empty},
           {"keys", anatomy.collapse ? keys_json(*anatomy.collapse) : empty},
           {"sink", detail::sink_json(anatomy, checkpoint.architecture)},

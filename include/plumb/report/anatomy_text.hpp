@@ -246,6 +246,7 @@ inline void print(std::ostream& out, const Anatomy& anatomy, const Checkpoint& c
   detail::print_residual(out, anatomy.shown, token_texts);
   detail::print_spike(out, anatomy.shown, token_texts);
   detail::print_amplifiers(out, anatomy.shown);
+  print_block_budgets(out, anatomy.shown.budgets, anatomy.shown.outliers.top.channel);
   if (anatomy.collapse) {
     print_collapse(out, *anatomy.collapse);
     print_keys(out, *anatomy.collapse);
