@@ -67,7 +67,7 @@ TEST_CASE("of several texts the shortest and the longest length are told") {
   const auto planted = plumb::planted::make({});
   const plumb::Decoder<double> model(planted.checkpoint);
   std::vector<plumb::report::TextAnatomy> texts;
-  for (const std::size_t length : {11, 10}) {
+  for (const std::ptrdiff_t length : {11, 10}) {
     const auto trace = plumb::trace(model, {kText.begin(), kText.begin() + length});
     texts.push_back(plumb::report::dissect(trace, plumb::sink::attention_received(trace)));
   }
