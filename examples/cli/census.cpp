@@ -8,10 +8,12 @@
 #include "inputs.hpp"
 #include "options.hpp"
 #include "output.hpp"
+#include "plumb/collapse/census_population.hpp"
 #include "plumb/core/errors.hpp"
 #include "plumb/model/decoder.hpp"
 #include "plumb/report/census_json.hpp"
 #include "plumb/report/census_text.hpp"
+#include "plumb/report/collapse.hpp"
 #include "progress.hpp"
 
 namespace {
@@ -46,7 +48,16 @@ int run_census(const Options& options) {
   Inputs names;
   names.tokenizer = open_tokenizer(model.checkpoint(), false, options.quiet);
   const auto texts = names.token_texts(vocabulary);
-  if (options.json != "-") plumb::report::print(std::cout, found, model.checkpoint(), texts);
-  write_json(options.json, plumb::report::to_json(found, model.checkpoint(), texts));
+  const auto profile =
+      plumb::collapse::measure(plumb::collapse::census_population(model, found), model);
+  if (options.json != "-") {
+    plumb::report::print(std::cout, found, model.checkpoint(), texts);
+    plumb::report::print_collapse(std::cout, profile);
+    plumb::report::print_keys(std::cout, profile);
+  }
+  auto json = plumb::report::to_json(found, model.checkpoint(), texts);
+  json["collapse"] = plumb::report::collapse_json(profile);
+  json["keys"] = plumb::report::keys_json(profile);
+  write_json(options.json, json);
   return 0;
 }

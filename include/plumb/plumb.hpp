@@ -30,6 +30,7 @@
 #include "plumb/trace/trace_file.hpp"
 
 // 5 what the spike is, what normalisation and attention make of it
+#include "plumb/collapse/census_population.hpp"
 #include "plumb/collapse/population.hpp"
 #include "plumb/sink/alignment.hpp"
 #include "plumb/sink/chain.hpp"

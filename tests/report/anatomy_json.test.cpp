@@ -51,6 +51,14 @@ TEST_CASE("the fields that others rely on are there") {
   CHECK(json["sink"]["ratio_first_token_window_layers"].is_null());
 }
 
+TEST_CASE("ratios of sink heads are null for one token") {
+  const auto sink = report({0})["sink"];
+  for (const char* field : {"ratio_first_token", "ratio_first_half",
+                            "ratio_first_token_later_queries", "ratio_first_token_deviation"}) {
+    CHECK(sink[field].is_null());
+  }
+}
+
 TEST_CASE("a model without a spike has empty lists and no plateau") {
   const auto json = report({5, 6, 7, 8});
   CHECK(json["spike"]["tier"] == "none");

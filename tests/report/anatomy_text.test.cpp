@@ -53,6 +53,13 @@ TEST_CASE("a text too short for sink ratios carries a warning") {
   CHECK(says(report({}, {0, 5, 6}), "Warning: below 10 tokens"));
 }
 
+TEST_CASE("one token has no sink heads, and it is said why") {
+  const auto text = report({}, {0});
+  CHECK(says(text, "One text of 1 token, "));
+  CHECK(says(text, "sink heads: not applicable, a text of one token has no other to attend to."));
+  CHECK_FALSE(says(text, "by Gu et al."));
+}
+
 TEST_CASE("layers with a window are counted apart") {
   plumb::planted::Plan plan;  // two sink heads, both in layers that have no window here
   const auto text = report(plan, kText, {4, 0, 0, 0, 0, 0});

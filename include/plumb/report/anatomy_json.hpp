@@ -103,19 +103,20 @@ inline nlohmann::ordered_json sink_json(const Anatomy& anatomy, const Architectu
     const RowVector<double> row = anatomy.importance.row(layer);
     importance.push_back(std::vector<double>(row.data(), row.data() + row.size()));
   }
-  // Null where there is no such layer.
-  const auto share = [](double ratio, const sink::SinkRatios& of) -> nlohmann::ordered_json {
-    if (of.heads == 0) return nullptr;
+  // Null where there is no such layer, or only one token.
+  const auto share = [&](double ratio, const sink::SinkRatios& of) -> nlohmann::ordered_json {
+    if (of.heads == 0 || anatomy.shortest < 2) return nullptr;
     return ratio;
   };
+  const auto& all = anatomy.shown.ratios;
   return {
       {"epsilon", sink::kSinkEpsilon},
       {"length", anatomy.shortest},
       {"definition", "gu"},
-      {"ratio_first_token", anatomy.ratio_first_token},
-      {"ratio_first_half", anatomy.ratio_first_half},
-      {"ratio_first_token_later_queries", anatomy.ratio_later},
-      {"ratio_first_token_deviation", anatomy.ratio_first_token_deviation},
+      {"ratio_first_token", share(anatomy.ratio_first_token, all)},
+      {"ratio_first_half", share(anatomy.ratio_first_half, all)},
+      {"ratio_first_token_later_queries", share(anatomy.ratio_later, all)},
+      {"ratio_first_token_deviation", share(anatomy.ratio_first_token_deviation, all)},
       {"windows", architecture.windows},
       {"ratio_first_token_full_layers", share(anatomy.ratio_full, anatomy.shown.full_ratios)},
       {"ratio_first_token_window_layers", share(anatomy.ratio_window, anatomy.shown.window_ratios)},

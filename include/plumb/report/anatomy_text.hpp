@@ -23,13 +23,17 @@ inline std::string token_at(Index position, const std::vector<std::string>& text
   return name + " " + quote(texts[static_cast<std::size_t>(position)]);
 }
 
+/// "128", or "40 to 128" of texts of different length.
+inline std::string text_lengths(const Anatomy& anatomy) {
+  const auto shortest = std::to_string(anatomy.shortest);
+  return anatomy.longest == anatomy.shortest ? shortest
+                                             : shortest + " to " + std::to_string(anatomy.longest);
+}
+
 inline void print_tokens(std::ostream& out, const Anatomy& anatomy, bool bos_prepended) {
-  const auto lengths =
-      anatomy.shortest == anatomy.longest
-          ? std::to_string(anatomy.shortest)
-          : std::to_string(anatomy.shortest) + " to " + std::to_string(anatomy.longest);
+  const auto lengths = text_lengths(anatomy);
   out << (anatomy.texts == 1 ? "One text" : std::to_string(anatomy.texts) + " texts") << " of "
-      << lengths << " tokens, "
+      << lengths << (anatomy.longest == 1 ? " token, " : " tokens, ")
       << (bos_prepended ? "start token prepended" : "no start token prepended");
   if (anatomy.loss) out << "; loss " << fixed(*anatomy.loss, 3) << " nats a token";
   out << ".\n";
@@ -161,13 +165,6 @@ inline void print_amplifiers(std::ostream& out, const TextAnatomy& text) {
   out << remarks;
 }
 
-/// "T = 128", or "T = 40 to 128" of texts of different length.
-inline std::string text_lengths(const Anatomy& anatomy) {
-  const auto shortest = "T = " + std::to_string(anatomy.shortest);
-  return anatomy.longest == anatomy.shortest ? shortest
-                                             : shortest + " to " + std::to_string(anatomy.longest);
-}
-
 /// Alpha of every head, a line a layer.
 inline Table importance_table(const Matrix<double>& alpha, const Architecture& architecture) {
   constexpr Index kWidest = 8;  // heads that fit side by side
@@ -215,10 +212,14 @@ inline void print_sinks(std::ostream& out, const Anatomy& anatomy,
   const auto deviation = anatomy.texts == 1
                              ? std::string()
                              : " +- " + fixed(100 * anatomy.ratio_first_token_deviation, 1) + " %";
-  out << "\nAttention sinks: mean attention that the first token receives ("
+  out << "\nAttention sinks: mean attention that the first token receives (T = "
       << text_lengths(anatomy) << ", epsilon = " << number(sink::kSinkEpsilon) << ")\n"
-      << importance_table(anatomy.importance, architecture)
-      << "  heads above epsilon: " << share(anatomy.ratio_first_token) << deviation
+      << importance_table(anatomy.importance, architecture);
+  if (anatomy.shortest < 2) {
+    out << "  sink heads: not applicable, " << sink::kOneToken << ".\n";
+    return;
+  }
+  out << "  heads above epsilon: " << share(anatomy.ratio_first_token) << deviation
       << " by Gu et al. (all queries from the token on)\n"
       << "                       " << share(anatomy.ratio_later) << " by later queries only\n"
       << "                       " << share(anatomy.ratio_first_half)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -30,7 +31,7 @@ inline std::string first_few(const std::vector<std::string>& list, std::size_t m
   return text;
 }
 
-inline std::string percent(double share) { return number(100 * share, 4) + " %"; }
+inline std::string percent(double share) { return number(100 * share, 3) + " %"; }
 
 inline void print_rule(std::ostream& out, const spike::Census& census) {
   const auto& rule = census.criterion;
@@ -40,7 +41,8 @@ inline void print_rule(std::ostream& out, const spike::Census& census) {
   switch (census.tier) {
     case spike::Tier::massive: out << "A token spikes where " << massive << ".\n"; break;
     case spike::Tier::outlier:
-      out << "No token is massive: " << massive << ". Here one spikes above " << outlier << ".\n";
+      out << "No token is massive: " << massive << ".\nHere a token spikes where |h| > " << outlier
+          << ".\n";
       break;
     case spike::Tier::none: out << "No token spikes: none exceeds " << outlier << ".\n"; break;
   }
@@ -50,8 +52,8 @@ inline void print_exceptions(std::ostream& out, const spike::Census& census,
                              const std::vector<std::string>& texts) {
   constexpr std::size_t kListed = 20;
   if (census.tier == spike::Tier::none) return;
-  out << "\nOf " << census.tokens() << " tokens " << percent(census.share)
-      << " spike where a layer reads";
+  const auto spiking = std::lround(census.share * static_cast<double>(census.tokens()));
+  out << "\nOf " << census.tokens() << " tokens " << spiking << " spike where a layer reads";
   if (census.exceptions.empty()) {
     out << ".\n";
     return;

@@ -27,6 +27,9 @@ inline constexpr double kSinkEpsilon = 0.3;
 /// (H_T / T > 0.3 for T <= 9), so a ratio says nothing.
 inline constexpr Index kShortestSinkText = 10;
 
+/// A single token sees itself alone: all attention goes there, and nothing follows.
+inline constexpr const char* kOneToken = "a text of one token has no other to attend to";
+
 /// The keys that count as local to a query: itself and the ones just before it.
 inline constexpr Index kLocalKeys = 4;
 
