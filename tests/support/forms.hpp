@@ -96,16 +96,19 @@ double mass_twin(const Weights<T>& block, Index k) {
   return mass;
 }
 
-/// The bundled checkpoint, and every trained tiny-* below the folder that PLUMB_MODELS names.
+/// The bundled checkpoint, and every checkpoint below the folder that PLUMB_MODELS names, llama2.c
+/// files included; not the fixtures there, whose weights are random.
 inline std::vector<std::filesystem::path> trained_checkpoints() {
   namespace fs = std::filesystem;
   std::vector<fs::path> found{fs::path(PLUMB_SOURCE_DIR) / "examples/models/tiny-llama"};
   const char* const root = std::getenv("PLUMB_MODELS");
   if (root == nullptr) return found;
   for (const auto& entry : fs::recursive_directory_iterator(root)) {
-    const auto folder = entry.path().parent_path();
-    if (entry.path().filename() != "config.json") continue;
-    if (folder.filename().string().starts_with("tiny-")) found.push_back(folder);
+    const auto& path = entry.path();
+    if (path.string().find("/fixtures/") != std::string::npos) continue;
+    const auto name = path.filename().string();
+    if (name == "model.safetensors") found.push_back(path.parent_path());
+    if (name.starts_with("stories") && path.extension() == ".bin") found.push_back(path);
   }
   std::sort(found.begin() + 1, found.end());
   return found;
