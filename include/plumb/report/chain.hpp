@@ -138,7 +138,8 @@ inline void print_chains(std::ostream& out, const std::vector<sink::Chain>& chai
   out << table
       << "  cos^2: alignment of what the first step-up block reads with the direction that it "
          "amplifies;\n  read cos, key cos: cosine of what attention reads, and of the key before "
-         "rotary, to the first token's\n";
+         "rotary, to the first token's;\n  received: mean weight from later queries, 0 where there "
+         "are none\n";
 }
 
 }  // namespace plumb::report
