@@ -48,6 +48,10 @@ int run_anatomy(const Options& options) {
   if (!options.trace.empty() && inputs.texts.size() > 1) {
     throw plumb::load_error("--trace", "takes one text, but several were given");
   }
+  if (options.trace == "-") throw plumb::load_error("--trace", "takes a file");
+  if (!options.trace.empty() && options.trace == options.json) {
+    throw plumb::load_error(options.trace, "cannot hold both --json and --trace");
+  }
   for (const auto& file : {options.json, options.trace}) {
     if (!file.empty() && file != "-") require_writable(file);
   }

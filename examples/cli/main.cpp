@@ -20,11 +20,17 @@ std::string version() {
   return std::string("plumb ") + PLUMB_VERSION + " (" + built + ")";
 }
 
+/// An empty value is a variable that a script forgot to set, not a wish for the default.
+std::string not_empty(const std::string& value) {
+  return value.empty() ? "an empty value says nothing" : std::string();
+}
+
 void add_common(CLI::App& command, Options& options) {
-  command.add_option(
-      "--model", options.model,
-      "folder with config.json and model.safetensors, or a llama2.c .bin file (default: the "
-      "bundled model)");
+  command
+      .add_option("--model", options.model,
+                  "folder with config.json and model.safetensors, or a llama2.c .bin file "
+                  "(default: the bundled model)")
+      ->check(not_empty);
   command.add_option("--threads", options.threads, "threads to use")
       ->check([](const std::string& value) {
         const bool number = !value.empty() && value.size() < 5 && value[0] != '0' &&
@@ -35,7 +41,8 @@ void add_common(CLI::App& command, Options& options) {
 }
 
 void add_json(CLI::App& command, Options& options) {
-  command.add_option("--json", options.json, "write the report as JSON (- for standard output)");
+  command.add_option("--json", options.json, "write the report as JSON (- for standard output)")
+      ->check(not_empty);
 }
 
 void add_texts(CLI::App& command, Options& options) {
@@ -66,14 +73,18 @@ int main(int argc, char** argv) {
   add_common(*anatomy, options);
   add_texts(*anatomy, options);
   add_json(*anatomy, options);
-  anatomy->add_option("--trace", options.trace, "write every activation as safetensors");
+  anatomy->add_option("--trace", options.trace, "write every activation as safetensors")
+      ->check(not_empty);
 
   auto* directions =
       app.add_subcommand("directions", "what each channel of the feed-forward blocks amplifies");
   add_common(*directions, options);
   directions->add_option("--layer", options.layer, "one layer (default: all)");
-  directions->add_option("--channels", options.channels,
-                         "all, or a list such as 3,61 (default: those of largest |lambda|)");
+  directions
+      ->add_option(
+          "--channels", options.channels,
+          "all, or a list such as 3,61, of each layer (default: those of largest |lambda|)")
+      ->check(not_empty);
   directions->add_option("--top", options.top, "channels to list (default: 20, or all asked for)");
   directions->add_flag("--vectors", options.vectors, "write the directions into the JSON");
   add_json(*directions, options);

@@ -154,6 +154,19 @@ TEST_CASE("an output that cannot be written is named before the work, and leaves
   CHECK(std::filesystem::is_empty(folder.path()));
 }
 
+TEST_CASE("two outputs in one file, a trace without a file, and empty values are refused") {
+  const plumb::test::TemporaryDirectory folder;
+  const auto file = (folder.path() / "both").string();
+  refused("anatomy --json " + file + " --trace " + file, {file, "--json and --trace"});
+  CHECK_FALSE(std::filesystem::exists(file));
+  refused("anatomy --trace -", {"--trace", "takes a file"});
+  CHECK_FALSE(std::filesystem::exists("-"));
+  refused("anatomy --model ''", {"--model", "empty"});
+  refused("anatomy --json ''", {"--json", "empty"});
+  refused("anatomy --trace ''", {"--trace", "empty"});
+  refused("directions --channels ''", {"--channels", "empty"});
+}
+
 TEST_CASE("output that exists survives a run that fails") {
   const plumb::test::TemporaryDirectory folder;
   const auto file = folder.write("report.json", "precious");
